@@ -1,0 +1,137 @@
+//! What a CA asks to be shown (RFC 8555 §8).
+
+use std::fmt;
+
+use aws_lc_rs::digest;
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
+
+use super::name::Identifier;
+
+/// A way of proving control over an identifier.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub(crate) enum ChallengeKind {
+    #[serde(rename = "http-01")]
+    Http01,
+    #[serde(rename = "tls-alpn-01")]
+    TlsAlpn01,
+    #[serde(rename = "dns-01")]
+    Dns01,
+}
+
+impl ChallengeKind {
+    pub(crate) const ALL: [Self; 3] = [Self::Http01, Self::TlsAlpn01, Self::Dns01];
+
+    /// The registered name (IANA, "ACME Validation Methods").
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Http01 => "http-01",
+            Self::TlsAlpn01 => "tls-alpn-01",
+            Self::Dns01 => "dns-01",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// Whether the method can prove this identifier (RFC 8555 §8.3, RFC 8737 §3, RFC 8738 §7).
+    pub(crate) fn proves(self, identifier: &Identifier) -> bool {
+        match self {
+            Self::Http01 | Self::TlsAlpn01 => !identifier.is_wildcard(),
+            Self::Dns01 => matches!(identifier, Identifier::Dns(_)),
+        }
+    }
+}
+
+impl fmt::Display for ChallengeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A challenge token that obeys RFC 8555 §8.3: base64url characters, and never long enough to hurt.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Token(String);
+
+impl Token {
+    const LONGEST: usize = 512;
+
+    /// Refuses anything that is not 1 to 512 characters of `A-Z a-z 0-9 - _`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=Self::LONGEST).contains(&text.len());
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        (fits && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Token and account key thumbprint, joined (RFC 8555 §8.1).
+#[derive(Clone, Eq, PartialEq)]
+pub(crate) struct KeyAuthorization(String);
+
+impl KeyAuthorization {
+    /// `thumbprint` is the base64url SHA-256 of the account's JWK (RFC 7638).
+    pub(crate) fn new(token: &Token, thumbprint: &str) -> Self {
+        Self(format!("{}.{thumbprint}", token.as_str()))
+    }
+
+    /// What http-01 serves as the body.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What tls-alpn-01 puts into the certificate (RFC 8737 §3).
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        let digest = digest::digest(&digest::SHA256, self.0.as_bytes());
+        digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+    }
+
+    /// What dns-01 publishes as TXT (RFC 8555 §8.4).
+    pub(crate) fn dns_value(&self) -> String {
+        BASE64URL_NOPAD.encode(&self.digest())
+    }
+}
+
+impl fmt::Debug for KeyAuthorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyAuthorization(***)")
+    }
+}
+
+/// One challenge to answer, with everything a solver needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Challenge {
+    pub(crate) identifier: Identifier,
+    pub(crate) kind: ChallengeKind,
+    pub(crate) token: Token,
+    pub(crate) key_authorization: KeyAuthorization,
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+
+    use super::*;
+
+    #[test]
+    fn key_authorization_vector() {
+        let token = Token::parse("evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA").unwrap();
+        let answer = KeyAuthorization::new(&token, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+        let hex = "653471d42925d7eb4cd39a39cda8b34d3034c94cb90067ab78c8123560ba2e5f";
+        assert_eq!(HEXLOWER.encode(&answer.digest()), hex);
+        assert_eq!(answer.dns_value(), "ZTRx1Ckl1-tM05o5zaizTTA0yUy5AGereMgSNWC6Ll8");
+        assert!(!format!("{answer:?}").contains("eva"));
+    }
+
+    #[test]
+    fn hostile_tokens_are_refused() {
+        let long = "a".repeat(513);
+        for bad in ["", "../../x", "$(x)", "a b", "a\n", "a\0", "a/b", "a=", &long] {
+            assert_eq!(Token::parse(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Floor 1: the nouns. Everything here is a value; nothing reads a clock, a disk or a network.
+
+pub(crate) mod challenge;
+pub(crate) mod event;
+pub(crate) mod fault;
+pub(crate) mod name;
+pub(crate) mod time;
