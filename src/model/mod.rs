@@ -3,5 +3,6 @@
 pub(crate) mod challenge;
 pub(crate) mod event;
 pub(crate) mod fault;
+pub(crate) mod generation;
 pub(crate) mod name;
 pub(crate) mod time;

@@ -1,0 +1,91 @@
+//! Exit codes of every verb but `check`.
+
+use serde::Serialize;
+
+/// What a run comes to, from best to worst; the number is the process's exit code.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Exit {
+    Ok = 0,
+    Internal = 1,
+    Config = 2,
+    Retry = 3,
+    Partial = 4,
+    NotDeployed = 5,
+    RolledBack = 6,
+    Locked = 7,
+    AtRisk = 8,
+    ServingBad = 9,
+    Store = 10,
+    Refused = 11,
+}
+
+impl Exit {
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Internal => "INTERNAL",
+            Self::Config => "CONFIG",
+            Self::Retry => "RETRY",
+            Self::Partial => "PARTIAL",
+            Self::NotDeployed => "NOT_DEPLOYED",
+            Self::RolledBack => "ROLLED_BACK",
+            Self::Locked => "LOCKED",
+            Self::AtRisk => "AT_RISK",
+            Self::ServingBad => "SERVING_BAD",
+            Self::Store => "STORE",
+            Self::Refused => "REFUSED",
+        }
+    }
+
+    /// The code of a run over several certificates: the highest, except that good ones beside
+    /// ones to be tried again are PARTIAL, and LOCKED counts only when it is all there is.
+    pub(crate) fn of_all(codes: impl IntoIterator<Item = Self>) -> Self {
+        let codes: Vec<Self> = codes.into_iter().collect();
+        let seen = |code| codes.contains(&code);
+        let unlocked = || codes.iter().copied().filter(|code| *code != Self::Locked);
+        match unlocked().max() {
+            None if codes.is_empty() => Self::Ok,
+            None => Self::Locked,
+            Some(Self::Retry) if seen(Self::Ok) => Self::Partial,
+            Some(worst) => worst,
+        }
+    }
+}
+
+impl Serialize for Exit {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Named {
+            code: u8,
+            name: &'static str,
+        }
+        Named { code: self.code(), name: self.name() }.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Exit::{self, *};
+
+    #[test]
+    fn several_certificates_have_one_code() {
+        let table: [(&[Exit], Exit); 9] = [
+            (&[], Ok),
+            (&[Ok, Ok], Ok),
+            (&[Retry], Retry),
+            (&[Retry, Retry], Retry),
+            (&[Ok, Retry], Partial),
+            (&[Ok, Retry, RolledBack], RolledBack),
+            (&[Locked, Locked], Locked),
+            (&[Locked, Ok], Ok),
+            (&[Locked, Retry], Retry),
+        ];
+        for (codes, all) in table {
+            assert_eq!(Exit::of_all(codes.iter().copied()), all, "{codes:?}");
+        }
+    }
+}
