@@ -1,1 +1,21 @@
-//! Integration
+//! One binary for all integration tests.
+
+mod floors;
+
+/// A test file that is not listed above would be compiled by nobody and pass for ever.
+#[test]
+fn no_test_file_is_forgotten() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
+    let listed = include_str!("main.rs");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let is_module = path.join("mod.rs").exists() || path.extension().is_some_and(|e| e == "rs");
+        if is_module && name != "main" {
+            assert!(
+                listed.contains(&format!("mod {name};\n")),
+                "tests/{name} is not listed in tests/main.rs"
+            );
+        }
+    }
+}
