@@ -295,13 +295,24 @@ pub(crate) struct Rollback {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Snapshot {
     /// Take one now
-    Create { #[arg(value_name = "NAME")] names: Vec<String> },
+    Create {
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
     /// Show them, newest last
     List,
     /// Compare every file with its recorded SHA-256
-    Verify { #[arg(value_name = "ID")] id: Option<String> },
+    Verify {
+        #[arg(value_name = "ID")]
+        id: Option<String>,
+    },
     /// Link the files of a snapshot back, even if archive or live were lost
-    Restore { #[arg(value_name = "ID")] id: String, #[arg(value_name = "NAME")] names: Vec<String> },
+    Restore {
+        #[arg(value_name = "ID")]
+        id: String,
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
     /// Remove all but the newest
     Prune {
         /// How many to keep
@@ -309,7 +320,12 @@ pub(crate) enum Snapshot {
         keep: usize,
     },
     /// Write one as a tar archive (it holds private keys)
-    Export { #[arg(value_name = "ID")] id: String, #[arg(value_name = "FILE")] file: PathBuf },
+    Export {
+        #[arg(value_name = "ID")]
+        id: String,
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 /// Show every certificate: its names, its life, its next renewal and why
@@ -387,5 +403,8 @@ pub(crate) enum Generate {
     /// The man page acmeagent(1), in roff
     Man,
     /// Completions for a shell
-    Completions { #[arg(value_enum)] shell: clap_complete::Shell },
+    Completions {
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
 }

@@ -1,1 +1,4 @@
 //! cli
+pub(crate) mod args;
+pub(crate) mod exit;
+pub(crate) mod report;

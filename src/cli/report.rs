@@ -1,0 +1,225 @@
+//! Says what happened: to people as text, to programs as one JSON document with the same facts.
+
+use std::collections::BTreeSet;
+use std::io::{IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::args::{Color, Global};
+use super::exit::Exit;
+use crate::model::generation::Generation;
+use crate::model::name::{CertName, Identifier};
+use crate::model::time::{Timestamp, Validity, Window};
+
+const SCHEMA: u32 = 1;
+
+/// Why a verb, or one certificate of it, did not come to a good end.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Failure {
+    #[serde(rename = "kind", serialize_with = "by_name")]
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
+    pub(crate) causes: Vec<String>,
+    pub(crate) hints: Vec<String>,
+    pub(crate) retry_at: Option<Timestamp>,
+}
+
+fn by_name<S: serde::Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(exit.name())
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { exit, message, causes: Vec::new(), hints: Vec::new(), retry_at: None }
+    }
+
+    /// Takes the texts of an error and of everything beneath it.
+    pub(crate) fn of(exit: Exit, error: &(dyn std::error::Error + 'static)) -> Self {
+        let causes = std::iter::successors(error.source(), |cause| cause.source());
+        let causes = causes.map(ToString::to_string).collect();
+        Self { causes, ..Self::new(exit, error.to_string()) }
+    }
+
+    pub(crate) fn config(message: impl Into<String>) -> Self {
+        Self::new(Exit::Config, message)
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+/// What a run did for one certificate, and where it stands now.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct CertificateLine {
+    pub(crate) name: CertName,
+    pub(crate) identifiers: BTreeSet<Identifier>,
+    pub(crate) ca: Option<String>,
+    pub(crate) profile: Option<String>,
+    pub(crate) generation: Option<Generation>,
+    pub(crate) pinned: bool,
+    pub(crate) fingerprint_sha256: Option<String>,
+    pub(crate) serial: Option<String>,
+    pub(crate) not_before: Option<Timestamp>,
+    pub(crate) not_after: Option<Timestamp>,
+    pub(crate) lifetime_left: Option<f64>,
+    pub(crate) live_dir: String,
+    pub(crate) next_renewal: Option<NextRenewal>,
+    pub(crate) outcome: Option<&'static str>,
+    pub(crate) ari_exempt: Option<bool>,
+    pub(crate) phases: Vec<PhaseTime>,
+    pub(crate) error: Option<Failure>,
+    /// What `--json` says through other keys already.
+    #[serde(skip)]
+    pub(crate) notices: Vec<String>,
+}
+
+impl CertificateLine {
+    pub(crate) fn validity(&self) -> Option<Validity> {
+        Some(Validity { not_before: self.not_before?, not_after: self.not_after? })
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct NextRenewal {
+    pub(crate) at: Timestamp,
+    pub(crate) source: String,
+    pub(crate) reason: String,
+    pub(crate) window: Option<Window>,
+    pub(crate) poll_ari_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct PhaseTime {
+    pub(crate) phase: &'static str,
+    pub(crate) ms: u64,
+}
+
+/// Everything a verb has to say.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) exit: Option<Exit>,
+    pub(crate) certificates: Vec<CertificateLine>,
+    /// What only this verb has, under its own key.
+    pub(crate) more: Option<(&'static str, Value)>,
+    /// The same for people, on standard output.
+    pub(crate) text: String,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    command: &'a str,
+    exit: Exit,
+    certificates: &'a [CertificateLine],
+    error: Option<&'a Failure>,
+    #[serde(flatten)]
+    more: Option<serde_json::Map<String, Value>>,
+}
+
+/// Where the talk goes, and how much of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Talk {
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: bool,
+}
+
+impl Talk {
+    pub(crate) fn new(global: &Global) -> Self {
+        let choice = match global.color {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+        Self { json: global.json, quiet: global.quiet, verbose: global.verbose }
+    }
+
+    /// Progress is for people who look: on a terminal, and not where only data is wanted.
+    pub(crate) fn shows_progress(self) -> bool {
+        !self.json && !self.quiet && std::io::stderr().is_terminal()
+    }
+
+    /// Prints the outcome of a verb and says the exit code it comes to.
+    pub(crate) fn finish(self, command: &str, result: Result<Report, Failure>) -> Exit {
+        let (report, failure) = match result {
+            Ok(report) => (report, None),
+            Err(failure) => (Report::default(), Some(failure)),
+        };
+        let exit = failure.as_ref().map_or(report.exit.unwrap_or(Exit::Ok), |f| f.exit);
+        if self.json {
+            let failure = failure.as_ref();
+            print_json(&Document {
+                schema: SCHEMA,
+                command,
+                exit,
+                certificates: &report.certificates,
+                error: failure,
+                more: report
+                    .more
+                    .map(|(key, value)| [(key.to_owned(), value)].into_iter().collect()),
+            });
+        } else {
+            if !self.quiet {
+                say(&mut anstream::stdout(), &report.text);
+            }
+            self.tell_failures(&report.certificates, failure.as_ref());
+        }
+        exit
+    }
+
+    fn tell_failures(self, certificates: &[CertificateLine], failure: Option<&Failure>) {
+        let mut text = String::new();
+        for line in certificates {
+            if let Some(failure) = &line.error {
+                text.push_str(&failure_text(failure, Some(&line.name)));
+            }
+        }
+        if let Some(failure) = failure {
+            text.push_str(&failure_text(failure, None));
+        }
+        say(&mut anstream::stderr(), &text);
+    }
+}
+
+/// Writes what is to be said; a reader that went away is no error of ours.
+fn say(to: &mut impl Write, text: &str) {
+    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+}
+
+pub(crate) fn print_json(document: &impl Serialize) {
+    let mut text = serde_json::to_string(document).expect("documents have string keys only");
+    text.push('\n');
+    say(&mut std::io::stdout(), &text);
+}
+
+fn failure_text(failure: &Failure, name: Option<&CertName>) -> String {
+    let bold = |color: AnsiColor| Style::new().bold().fg_color(Some(color.into()));
+    let (red, cyan) = (bold(AnsiColor::Red), bold(AnsiColor::Cyan));
+    let about = name.map(|name| format!("{name}: ")).unwrap_or_default();
+    let mut text = format!("{red}error:{red:#} {about}{}\n", printable(&failure.message));
+    for cause in &failure.causes {
+        text += &format!("{red}caused by:{red:#} {}\n", printable(cause));
+    }
+    for hint in &failure.hints {
+        text += &format!("{cyan}hint:{cyan:#} {}\n", printable(hint));
+    }
+    text
+}
+
+/// The text with every control character escaped: parts of it may come from a CA or a server.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut safe, c| {
+        if c.is_control() && c != '\n' {
+            safe.extend(c.escape_default());
+        } else {
+            safe.push(c);
+        }
+        safe
+    })
+}
