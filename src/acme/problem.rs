@@ -1,0 +1,160 @@
+//! What a CA says went wrong (RFC 9457, RFC 8555 §6.7), made safe to show.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::model::name::Identifier;
+use crate::model::time::Timestamp;
+
+const PREFIX: &str = "urn:ietf:params:acme:error:";
+
+/// A problem document. Its texts are bounded and printable.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Problem {
+    /// The ACME error name (`rateLimited`), or a whole URI of another registry.
+    pub(crate) kind: String,
+    pub(crate) detail: String,
+    /// The status of the response; 0 inside an order or challenge that gives none.
+    pub(crate) status: u16,
+    pub(crate) subproblems: Vec<Subproblem>,
+}
+
+/// A part of a problem that concerns one identifier (RFC 8555 §6.7.1).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Subproblem {
+    pub(crate) identifier: Option<Identifier>,
+    pub(crate) kind: String,
+    pub(crate) detail: String,
+}
+
+/// The wire form, read as leniently as is safe: whatever is odd is left out.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Wire {
+    r#type: Value,
+    detail: Value,
+    status: Value,
+    subproblems: Value,
+    identifier: Value,
+}
+
+impl Problem {
+    const LONGEST_DETAIL: usize = 1000;
+    const LONGEST_FOREIGN: usize = 200;
+    const MOST_SUBPROBLEMS: usize = 100;
+
+    /// Reads the body of an error response; a body that is no problem document is quoted shortly.
+    pub(super) fn from_response(status: u16, body: &[u8]) -> Self {
+        let parsed = serde_json::from_slice(body).ok().and_then(|value| Self::from_value(&value));
+        let mut problem = parsed.unwrap_or_else(|| Self {
+            kind: "about:blank".to_owned(),
+            detail: printable(&String::from_utf8_lossy(body), Self::LONGEST_FOREIGN),
+            status,
+            subproblems: Vec::new(),
+        });
+        problem.status = status;
+        problem
+    }
+
+    /// Reads a problem inside an order or a challenge.
+    pub(super) fn from_value(value: &Value) -> Option<Self> {
+        let wire = Wire::deserialize(value).ok()?;
+        if wire.r#type.as_str().is_none() && wire.detail.as_str().is_none() {
+            return None;
+        }
+        let listed = wire.subproblems.as_array().map(Vec::as_slice).unwrap_or_default();
+        let subproblems = listed.iter().take(Self::MOST_SUBPROBLEMS);
+        Some(Self {
+            kind: kind(&wire.r#type),
+            detail: detail(&wire.detail),
+            status: wire.status.as_u64().and_then(|s| u16::try_from(s).ok()).unwrap_or(0),
+            subproblems: subproblems.filter_map(Subproblem::from_value).collect(),
+        })
+    }
+
+    /// Whether this is the ACME error `name` (RFC 8555 §6.7), as in `badNonce`.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.kind == name
+    }
+
+    /// The identifiers the CA complains of.
+    pub(crate) fn identifiers(&self) -> impl Iterator<Item = &Identifier> {
+        self.subproblems.iter().filter_map(|sub| sub.identifier.as_ref())
+    }
+
+    /// Whether the CA objects to the `replaces` field rather than to the order itself.
+    pub(super) fn concerns_replaces(&self) -> bool {
+        let detail = self.detail.to_ascii_lowercase();
+        let named = detail.contains("replaces")
+            || detail.contains("replaced")
+            || detail.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "ari")
+            || detail.contains("could not find an order for the given certificate");
+        let refused = (400..500).contains(&self.status) || self.status == 500;
+        self.is("alreadyReplaced") || (refused && !self.is("rateLimited") && named)
+    }
+
+    /// The moment Boulder names in its texts: "retry after 2026-11-22 12:00:37 UTC".
+    pub(super) fn retry_after(&self) -> Option<Timestamp> {
+        let (_, rest) = self.detail.split_once("retry after ")?;
+        let (day, clock) = (rest.get(..10)?, rest.get(11..19)?);
+        rest.get(19..)?.starts_with(" UTC").then_some(())?;
+        Timestamp::parse(&format!("{day}T{clock}Z"))
+    }
+
+    /// Whether only a person can lift this limit: a paused account is told so without Retry-After.
+    pub(super) fn is_pause(&self) -> bool {
+        self.is("rateLimited") && self.detail.contains("unpause")
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.detail, self.kind)?;
+        for sub in &self.subproblems {
+            match &sub.identifier {
+                Some(identifier) => write!(f, "; {identifier}: {} ({})", sub.detail, sub.kind)?,
+                None => write!(f, "; {} ({})", sub.detail, sub.kind)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Subproblem {
+    fn from_value(value: &Value) -> Option<Self> {
+        let wire = Wire::deserialize(value).ok()?;
+        Some(Self {
+            identifier: Identifier::deserialize(&wire.identifier).ok(),
+            kind: kind(&wire.r#type),
+            detail: detail(&wire.detail),
+        })
+    }
+}
+
+/// Keeps letters, digits and visible ASCII, at most `longest` characters: nothing that moves a cursor,
+/// turns the writing direction or begins a new line.
+pub(super) fn printable(text: &str, longest: usize) -> String {
+    let visible = |c: char| c.is_ascii_graphic() || c.is_alphanumeric();
+    let mut shown = String::new();
+    for c in text.chars().take(longest) {
+        match c {
+            c if visible(c) => shown.push(c),
+            _ if !shown.ends_with(' ') => shown.push(' '),
+            _ => {}
+        }
+    }
+    shown.trim().to_owned()
+}
+
+fn detail(value: &Value) -> String {
+    printable(value.as_str().unwrap_or("no detail given"), Problem::LONGEST_DETAIL)
+}
+
+fn kind(value: &Value) -> String {
+    let uri = value.as_str().unwrap_or("about:blank");
+    let short = uri.strip_prefix(PREFIX).unwrap_or(uri);
+    let fits = (1..=200).contains(&short.len()) && short.bytes().all(|b| b.is_ascii_graphic());
+    if fits { short.to_owned() } else { "about:blank".to_owned() }
+}
