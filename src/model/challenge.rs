@@ -1,6 +1,7 @@
 //! What a CA asks to be shown (RFC 8555 §8).
 
 use std::fmt;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use aws_lc_rs::digest;
 use data_encoding::BASE64URL_NOPAD;
@@ -109,6 +110,45 @@ pub(crate) struct Challenge {
     pub(crate) kind: ChallengeKind,
     pub(crate) token: Token,
     pub(crate) key_authorization: KeyAuthorization,
+}
+
+/// The ports on which a CA looks for answers; may be changed while the CA runs.
+///
+/// A public CA always looks at the registered ones. The embedded CA looks where the solver listens,
+/// so that no port below 1024 is needed.
+#[derive(Debug)]
+pub(crate) struct ValidationPorts {
+    http_01: AtomicU16,
+    tls_alpn_01: AtomicU16,
+}
+
+impl ValidationPorts {
+    pub(crate) fn new(http_01: u16, tls_alpn_01: u16) -> Self {
+        Self { http_01: http_01.into(), tls_alpn_01: tls_alpn_01.into() }
+    }
+
+    pub(crate) fn http_01(&self) -> u16 {
+        self.http_01.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn tls_alpn_01(&self) -> u16 {
+        self.tls_alpn_01.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_http_01(&self, port: u16) {
+        self.http_01.store(port, Ordering::Release);
+    }
+
+    pub(crate) fn set_tls_alpn_01(&self, port: u16) {
+        self.tls_alpn_01.store(port, Ordering::Release);
+    }
+}
+
+impl Default for ValidationPorts {
+    /// The registered ports (RFC 8555 §8.3, RFC 8737 §3).
+    fn default() -> Self {
+        Self::new(80, 443)
+    }
 }
 
 #[cfg(test)]
