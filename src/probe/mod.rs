@@ -1,1 +1,3 @@
-//! probe
+//! Floor 4: what a client sees.
+
+pub(crate) mod handshake;

@@ -1,0 +1,329 @@
+//! The values settings are made of, each parsed or refused in one place for file and command line.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Component, Path, PathBuf};
+
+use thiserror::Error;
+use url::Url;
+
+use super::secret::SecretSource;
+use crate::deploy::hook::Command;
+
+/// Why a text is not the value asked for.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("{text:?} is not a valid {what}: {why}")]
+pub(crate) struct ChoiceError {
+    text: String,
+    what: &'static str,
+    why: String,
+}
+
+impl ChoiceError {
+    const SHOWN: usize = 80;
+
+    pub(super) fn new(text: &str, what: &'static str, why: impl Into<String>) -> Self {
+        let mut shown: String = text.chars().take(Self::SHOWN).collect();
+        if shown.len() < text.len() {
+            shown.push('…');
+        }
+        Self { text: shown, what, why: why.into() }
+    }
+}
+
+/// The name of a CA: a row of the built-in table or of `[[ca]]`; safe as a folder name.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct CaName(String);
+
+impl CaName {
+    const LONGEST: usize = 64;
+
+    /// Takes 1 to 64 characters of `a-z 0-9 . - _` that begin with a letter or digit.
+    pub(crate) fn parse(text: &str) -> Result<Self, ChoiceError> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-_".contains(&b);
+        let fits = (1..=Self::LONGEST).contains(&text.len()) && !text.starts_with(['.', '-', '_']);
+        if fits && text.bytes().all(allowed) {
+            return Ok(Self(text.to_owned()));
+        }
+        let why = "1 to 64 characters of a-z, 0-9, dot, hyphen and underscore are allowed";
+        Err(ChoiceError::new(text, "CA name", why))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CaName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which CA is asked.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum CaChoice {
+    /// The one inside the process.
+    Embedded,
+    /// A row of `[[ca]]`, else of the built-in table.
+    Named(CaName),
+    /// The URL of a directory (RFC 8555 §7.1.1).
+    Server(Url),
+}
+
+impl CaChoice {
+    pub(super) const EMBEDDED: &'static str = "embedded";
+
+    /// Reads a name or an `https` URL.
+    pub(crate) fn parse(text: &str) -> Result<Self, ChoiceError> {
+        if text == Self::EMBEDDED {
+            Ok(Self::Embedded)
+        } else if text.contains("://") {
+            directory_url(text).map(Self::Server)
+        } else {
+            CaName::parse(text).map(Self::Named)
+        }
+    }
+}
+
+impl Default for CaChoice {
+    fn default() -> Self {
+        Self::Named(CaName("letsencrypt".to_owned()))
+    }
+}
+
+impl fmt::Display for CaChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded => f.write_str(Self::EMBEDDED),
+            Self::Named(name) => name.fmt(f),
+            Self::Server(url) => url.fmt(f),
+        }
+    }
+}
+
+/// Reads the URL of an ACME directory; RFC 8555 §6.1 demands https.
+pub(super) fn directory_url(text: &str) -> Result<Url, ChoiceError> {
+    let refuse = |why: &str| ChoiceError::new(text, "CA directory URL", why);
+    let url = Url::parse(text).map_err(|error| refuse(&error.to_string()))?;
+    if url.scheme() != "https" {
+        return Err(refuse("it must begin with https://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refuse("it must not hold a user name or password"));
+    }
+    Ok(url)
+}
+
+/// A path that means the same from every working directory and can be written into TOML.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct AbsolutePath(String);
+
+impl AbsolutePath {
+    /// Takes an absolute path without `..`.
+    pub(crate) fn parse(text: &str) -> Result<Self, ChoiceError> {
+        let refuse = |why| Err(ChoiceError::new(text, "path", why));
+        let path = Path::new(text);
+        if !path.is_absolute() {
+            return refuse("it must be absolute (begin with a slash)");
+        }
+        if text.contains('\0') || path.components().any(|part| part == Component::ParentDir) {
+            return refuse("it must not contain .. or a NUL character");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Reads what an operator types on a command line in the directory `cwd`.
+    pub(crate) fn resolve(cwd: &Path, typed: &Path) -> Result<Self, ChoiceError> {
+        let mut whole = PathBuf::new();
+        for part in cwd.join(typed).components() {
+            match part {
+                // Like a shell's logical `cd ..`: what the operator sees in the prompt counts.
+                Component::ParentDir => drop(whole.pop()),
+                Component::CurDir => {}
+                part => whole.push(part),
+            }
+        }
+        let Some(text) = whole.to_str() else {
+            let why = "settings can only hold UTF-8";
+            return Err(ChoiceError::new(&whole.to_string_lossy(), "path", why));
+        };
+        Self::parse(text)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn as_path(&self) -> &Path {
+        Path::new(&self.0)
+    }
+}
+
+impl fmt::Display for AbsolutePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One mail address, as it goes behind `mailto:` (RFC 8555 §7.3, RFC 6068).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Email(String);
+
+impl Email {
+    const LONGEST: usize = 254;
+
+    /// Refuses what a CA refuses: several addresses, header fields, a scheme, anything but ASCII.
+    pub(crate) fn parse(text: &str) -> Result<Self, ChoiceError> {
+        let refuse = |why| Err(ChoiceError::new(text, "mail address", why));
+        let Some((user, host)) = text.split_once('@') else {
+            return refuse("it has no @");
+        };
+        let plain = |b: u8| b.is_ascii_graphic() && !b",?&:;<>()\"\\".contains(&b);
+        if text.len() > Self::LONGEST || !text.bytes().all(plain) {
+            return refuse("give one plain address, such as ops@example.com");
+        }
+        if user.is_empty() || host.is_empty() || host.contains('@') || !host.contains('.') {
+            return refuse("it needs a user before the @ and a domain after it");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A certificate profile of the CA (draft-ietf-acme-profiles §3).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Profile {
+    /// Left out of the order where the CA does not offer it.
+    Preferred(String),
+    /// Without it there is no order.
+    Required(String),
+}
+
+impl Profile {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Preferred(name) | Self::Required(name) => name,
+        }
+    }
+}
+
+/// Reads a short text that a CA's or a certificate's own words are compared with.
+pub(super) fn phrase(text: &str) -> Result<String, ChoiceError> {
+    let fits = (1..=200).contains(&text.len()) && !text.chars().any(char::is_control);
+    if fits && text.trim() == text {
+        return Ok(text.to_owned());
+    }
+    let why = "1 to 200 characters without control characters or outer spaces are allowed";
+    Err(ChoiceError::new(text, "name", why))
+}
+
+/// The kind of a certificate's private key.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum KeyKind {
+    #[default]
+    P256,
+    P384,
+    Rsa2048,
+    Rsa3072,
+    Rsa4096,
+}
+
+impl KeyKind {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::P256, Self::P384, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::P256 => "p256",
+            Self::P384 => "p384",
+            Self::Rsa2048 => "rsa2048",
+            Self::Rsa3072 => "rsa3072",
+            Self::Rsa4096 => "rsa4096",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// How http-01 is answered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Http01 {
+    /// By a listener of our own; `None` is every address, and the port the CA asks.
+    Standalone { address: Option<IpAddr>, port: Option<u16> },
+    /// By files below the directory a web server serves.
+    Webroot(AbsolutePath),
+}
+
+impl Default for Http01 {
+    fn default() -> Self {
+        Self::Standalone { address: None, port: None }
+    }
+}
+
+/// The operator's programs, run in order.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Hooks {
+    pub(crate) pre: Vec<Command>,
+    pub(crate) deploy: Vec<Command>,
+    pub(crate) post: Vec<Command>,
+}
+
+/// Who may read the private key once it is complete; `None` leaves it to whoever runs the agent.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Permissions {
+    pub(crate) owner: Option<String>,
+    pub(crate) group: Option<String>,
+    /// Never wider than 0660.
+    pub(crate) mode: Option<u32>,
+}
+
+impl Permissions {
+    const WIDEST: u32 = 0o660;
+
+    /// The mode a key gets: the declared one, else 0640 for a declared group, else 0600.
+    pub(crate) fn effective_mode(&self) -> u32 {
+        self.mode.unwrap_or(if self.group.is_some() { 0o640 } else { 0o600 })
+    }
+
+    /// Reads an octal mode such as `0640`; others never get access and the owner always reads.
+    pub(super) fn parse_mode(text: &str) -> Result<u32, ChoiceError> {
+        let refuse = |why| Err(ChoiceError::new(text, "mode", why));
+        let octal = (3..=4).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        match u32::from_str_radix(text, 8) {
+            Ok(mode) if octal && mode & !Self::WIDEST == 0 && mode & 0o400 != 0 => Ok(mode),
+            Ok(_) if octal => refuse("a key may be read by its owner and group only, as in 0640"),
+            _ => refuse("write it in octal, as in 0640"),
+        }
+    }
+
+    /// Reads the name of a user or group; whether it exists is the store's question.
+    pub(super) fn parse_account(text: &str) -> Result<String, ChoiceError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-$@".contains(&b);
+        let fits = (1..=64).contains(&text.len()) && !text.starts_with('-');
+        if fits && text.bytes().all(allowed) {
+            return Ok(text.to_owned());
+        }
+        Err(ChoiceError::new(text, "user or group", "give a name or a number"))
+    }
+}
+
+/// External account binding: which account at the CA's shop the ACME account belongs to
+/// (RFC 8555 §7.3.4).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Eab {
+    pub(crate) kid: String,
+    /// The MAC key in base64url, as the CA hands it out.
+    pub(crate) hmac_key: SecretSource,
+}

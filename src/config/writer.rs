@@ -1,0 +1,1 @@
+//! Typed settings into TOML, over what an operator wrote.
