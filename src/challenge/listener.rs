@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 /// Which addresses of this host a solver listens on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Listen {
     /// Every address, IPv6 and IPv4, as far as the host has them.
     Everywhere,

@@ -15,6 +15,7 @@ pub(crate) enum Phase {
     Validate,
     Snapshot,
     Deploy,
+    Verify,
     RollBack,
 }
 

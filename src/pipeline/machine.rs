@@ -15,6 +15,8 @@ use crate::model::generation::{Generation, SnapshotId};
 pub(crate) enum Outcome<C> {
     /// The generation is live and its targets took it.
     Renewed(Generation),
+    /// The generation lies in the archive and waits: what is live is pinned.
+    Stocked(Generation),
     /// Nothing that was in service was touched.
     Untouched(C),
     /// The generation is live, being the first, but a target did not take it; it is tried again.
@@ -121,6 +123,11 @@ impl Acquire {
 impl Validate {
     pub(crate) fn generation(&self) -> Generation {
         self.generation
+    }
+
+    /// Verified, but not to go live now.
+    pub(crate) fn kept<C>(self) -> State<C> {
+        State::Done(Outcome::Stocked(self.generation))
     }
 
     pub(crate) fn verified<C>(self) -> State<C> {

@@ -1,2 +1,139 @@
-//! pipeline
+//! Floor 5: one certificate's walk from wanted to served, by real hands.
+//!
+//! [`Run::walk`] is a loop of one line per state of the [`machine`]: do what the state asks for,
+//! journal it, ask for the next. A restart reads the journal and goes on, so every action here is
+//! safe to repeat. Before the snapshot is taken any failure leaves what is live untouched; after it,
+//! any failure goes back.
+
+mod acquire;
+mod authority;
+mod cause;
+mod deploy;
+pub(crate) mod hooks;
 pub(crate) mod machine;
+mod precheck;
+mod solvers;
+mod validate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::config::CertSettings;
+use crate::model::event::{Event, Phase, Sink};
+use crate::model::generation::Generation;
+use crate::model::name::CertName;
+use crate::model::time::Clock;
+use crate::store::Store;
+use crate::store::disk::Access;
+use crate::store::journal::State as Facts;
+use crate::store::lock::Lock;
+use machine::State;
+
+pub(crate) use authority::{Application, Authority};
+pub(crate) use cause::Cause;
+pub(crate) use solvers::Solvers;
+
+pub(crate) type Outcome = machine::Outcome<Cause>;
+
+/// What a run is to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Task {
+    /// Get a new certificate, taking up an order that is open already, and put it into service.
+    Order,
+    /// Get a new certificate and only keep it: the live one is pinned.
+    Stock,
+    /// Put a generation of the archive into service.
+    Deploy(Generation),
+}
+
+/// The hands all runs of a process share.
+pub(crate) struct Hands {
+    pub(crate) store: Arc<Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) solvers: Solvers,
+    /// Turns true when the process was asked to end: nothing new is begun, what was is finished.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// One certificate, what is wanted of it, and the lock that makes it ours.
+pub(crate) struct Run<'a> {
+    pub(crate) hands: &'a Hands,
+    pub(crate) authority: &'a Authority,
+    pub(crate) application: Application,
+    pub(crate) name: &'a CertName,
+    pub(crate) settings: &'a CertSettings,
+    pub(crate) lock: &'a Lock,
+    pub(crate) task: Task,
+    /// What is known of the certificate; changed and saved as the run goes.
+    pub(crate) facts: &'a mut Facts,
+    /// Who may read the key besides us.
+    pub(crate) access: Access,
+    /// The settings file to write once a certificate exists that needs it.
+    pub(crate) new_settings: Option<String>,
+    pub(crate) phases: Vec<(Phase, Duration)>,
+    /// Whether the order carried `replaces` within the CA's window, and so costs nothing.
+    pub(crate) ari_exempt: Option<bool>,
+}
+
+impl Run<'_> {
+    /// Walks to the end. The facts are saved whenever something was done that must be remembered.
+    pub(crate) async fn walk(&mut self) -> Outcome {
+        let mut state = State::start();
+        loop {
+            let (phase, started) = (phase_of(&state), self.hands.clock.monotonic());
+            if let Some(phase) = phase {
+                self.note(Event::PhaseStarted { name: self.name.clone(), phase });
+            }
+            state = match state {
+                State::Precheck(at) => self.precheck(at).await,
+                State::Acquire(at) => self.acquire(at).await,
+                State::Validate(at) => self.validate(at),
+                State::Snapshot(at) => self.snapshot(at),
+                State::Deploy(at) => self.deploy(at).await,
+                State::Verify(at) => self.verify(at),
+                State::RollBack(at) => self.roll_back(at).await,
+                State::Done(outcome) => return outcome,
+            };
+            if let Some(phase) = phase {
+                let took = self.hands.clock.monotonic().saturating_sub(started);
+                self.phases.push((phase, took));
+                self.note(Event::PhaseEnded { name: self.name.clone(), phase, took });
+            }
+        }
+    }
+
+    fn note(&self, event: Event) {
+        self.hands.sink.note(event);
+    }
+
+    /// Tells the operator something although the run goes on.
+    fn notice(&self, text: impl Into<String>) {
+        self.note(Event::Noticed { name: self.name.clone(), text: text.into() });
+    }
+
+    /// Takes up what the store itself journaled.
+    fn reload_facts(&mut self) -> Result<(), Cause> {
+        *self.facts = self.hands.store.state(self.name)?.0;
+        Ok(())
+    }
+
+    fn save_facts(&self) -> Result<(), Cause> {
+        Ok(self.hands.store.save_state(self.lock, self.facts)?)
+    }
+}
+
+fn phase_of<C>(state: &State<C>) -> Option<Phase> {
+    Some(match state {
+        State::Precheck(_) => Phase::Precheck,
+        State::Acquire(_) => Phase::Acquire,
+        State::Validate(_) => Phase::Validate,
+        State::Snapshot(_) => Phase::Snapshot,
+        State::Deploy(_) => Phase::Deploy,
+        State::Verify(_) => Phase::Verify,
+        State::RollBack(_) => Phase::RollBack,
+        State::Done(_) => return None,
+    })
+}

@@ -164,6 +164,11 @@ pub(crate) fn poll_is_due(
     now <= validity.not_after && advice_poll_at.is_none_or(|at| at <= now)
 }
 
+/// Whether an order with `replaces` costs nothing of the CA's limits: it must arrive inside the window.
+pub(crate) fn ari_exempts(window: Option<Window>, now: Timestamp) -> bool {
+    window.is_some_and(|window| window.contains(now))
+}
+
 /// Says the wait until an instant in words, as in `in 3 d 7 h`.
 pub(crate) fn until_in_words(at: Timestamp, now: Timestamp) -> String {
     if at <= now { "now".to_owned() } else { format!("in {}", in_words(at.since(now))) }

@@ -34,6 +34,8 @@ pub(crate) struct Meta {
     pub(crate) validity: Validity,
     /// SHA-256 of the leaf in DER, in hex.
     pub(crate) fingerprint: String,
+    /// The leaf's serial number, in hex.
+    pub(crate) serial: String,
     pub(crate) key_type: String,
 }
 

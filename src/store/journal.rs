@@ -83,6 +83,7 @@ pub(crate) struct OrderJournal {
     /// The certificate identifier the order replaces (RFC 9773 §5).
     pub(crate) replaces: Option<String>,
     pub(crate) identifiers: Vec<Identifier>,
+    pub(crate) profile: Option<String>,
     pub(crate) opened_at: Timestamp,
 }
 

@@ -1,0 +1,340 @@
+//! From a key on disk to a generation in the archive.
+
+use std::collections::BTreeSet;
+
+use zeroize::Zeroizing;
+
+use super::solvers::Chosen;
+use super::{Cause, Run};
+use crate::acme::{Account, AcmeError, Authorization, Issued, KeyAlgorithm, NewOrder, Order};
+use crate::acme::{OrderStatus, PATIENCE, csr, fresh_key};
+use crate::certificate::{Chain, Key, KeyType};
+use crate::config::Profile;
+use crate::model::challenge::Challenge;
+use crate::model::generation::Generation;
+use crate::model::name::Identifier;
+use crate::pipeline::machine::{Acquire, State};
+use crate::schedule::ari_exempts;
+use crate::store::archive::{GenerationFiles, Meta};
+use crate::store::journal::OrderJournal;
+
+/// One challenge to be answered, and by whom.
+struct Answer {
+    authorization: Authorization,
+    challenge: Challenge,
+    chosen: Chosen,
+}
+
+impl Run<'_> {
+    pub(super) async fn acquire(&mut self, at: Acquire) -> State<Cause> {
+        match self.order().await {
+            Ok(generation) => at.archived(generation),
+            Err(cause) => State::untouched(cause),
+        }
+    }
+
+    async fn order(&mut self) -> Result<Generation, Cause> {
+        // The key is made while the network waits.
+        let opening = self.authority.account(&self.hands.store, &self.application);
+        let (account, key) = tokio::join!(opening, self.key());
+        let (account, key) = (account?.clone(), key?);
+        let profile = self.profile().await?;
+        let mut order = self.open(&account, profile).await?;
+        let issued = self.bring_home(&mut order, &key).await?;
+        let chain = self.pick_chain(&order, &issued, &key).await?;
+        self.archive(&account, &order, &chain, &key)
+    }
+
+    /// The key to certify: stored and synced before anything is ordered for it.
+    async fn key(&self) -> Result<Key, Cause> {
+        let store = &self.hands.store;
+        if let Some(pem) = store.pending_key(self.lock)? {
+            let pending = Key::parse(&pem)?;
+            if pending.kind() == self.key_type() {
+                return Ok(pending);
+            }
+        }
+        let pem = match self.key_to_keep()? {
+            Some(pem) => pem,
+            None => {
+                let algorithm = algorithm(self.key_type());
+                let made = tokio::task::spawn_blocking(move || fresh_key(algorithm)).await;
+                let pem = made.map_err(|_| Cause::Interrupted)??;
+                Zeroizing::new(pem.as_bytes().to_vec())
+            }
+        };
+        store.save_pending_key(self.lock, &pem)?;
+        Ok(Key::parse(&pem)?)
+    }
+
+    fn key_type(&self) -> KeyType {
+        KeyType::parse(self.settings.key_type.as_str()).expect("TEMPORARY until one type")
+    }
+
+    /// The live key, where the settings say that it stays and it is of the kind they want.
+    fn key_to_keep(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Cause> {
+        let store = &self.hands.store;
+        let Some(live) = store.live(self.name)?.filter(|_| self.settings.reuse_key) else {
+            return Ok(None);
+        };
+        let pem = store.read(self.name, live)?.privkey;
+        let fits = Key::parse(&pem)?.kind() == self.key_type();
+        Ok(fits.then_some(pem))
+    }
+
+    /// The profile to ask for (draft-ietf-acme-profiles §4: only what the directory advertises).
+    async fn profile(&self) -> Result<Option<String>, Cause> {
+        let offered = &self.authority.session().await?.directory().profiles;
+        match &self.settings.profile {
+            Some(wanted) if offered.contains_key(wanted.name()) => {
+                Ok(Some(wanted.name().to_owned()))
+            }
+            Some(Profile::Required(wanted)) => Err(Cause::NoProfile {
+                ca: self.authority.name().to_owned(),
+                profile: wanted.clone(),
+                offered: listed(offered.keys()),
+            }),
+            Some(Profile::Preferred(wanted)) => {
+                self.notice(format!(
+                    "the CA does not offer the profile {wanted}: ordered without it"
+                ));
+                Ok(None)
+            }
+            // Public CAs certify addresses for a few days only, under this profile.
+            None if self.settings.identifiers.iter().any(Identifier::is_ip) => {
+                Ok(offered.contains_key("shortlived").then(|| "shortlived".to_owned()))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The order: the one a crash left open where it still fits, a new one otherwise.
+    async fn open(&mut self, account: &Account, profile: Option<String>) -> Result<Order, Cause> {
+        if let Some(order) = self.resume(account, profile.as_deref()).await? {
+            return Ok(order);
+        }
+        let mut wanted = NewOrder {
+            identifiers: self.settings.identifiers.clone(),
+            profile: profile.clone(),
+            replaces: self.replaces(account).await?,
+        };
+        let opened = match account.order(&wanted).await {
+            Err(error) if wanted.replaces.is_some() && error.concerns_replaces() => {
+                self.notice(format!("ordering once more without `replaces`: {error}"));
+                wanted.replaces = None;
+                account.order(&wanted).await
+            }
+            opened => opened,
+        };
+        let order = opened?;
+        let window = self.facts.ari.as_ref().map(|ari| ari.window);
+        self.ari_exempt =
+            Some(wanted.replaces.is_some() && ari_exempts(window, self.hands.clock.now()));
+        self.facts.order = Some(OrderJournal {
+            url: order.url().to_owned(),
+            ca: self.authority.name().to_owned(),
+            account_url: account.url().to_owned(),
+            identifiers: wanted.identifiers,
+            profile,
+            replaces: wanted.replaces,
+            opened_at: self.hands.clock.now(),
+        });
+        self.save_facts()?;
+        Ok(order)
+    }
+
+    async fn resume(
+        &mut self,
+        account: &Account,
+        profile: Option<&str>,
+    ) -> Result<Option<Order>, Cause> {
+        let Some(journal) = &self.facts.order else { return Ok(None) };
+        let set = |identifiers: &[Identifier]| identifiers.iter().cloned().collect::<BTreeSet<_>>();
+        let fits = set(&self.settings.identifiers) == set(&journal.identifiers)
+            && journal.account_url == account.url()
+            && journal.profile.as_deref() == profile;
+        if fits {
+            match account.resume(&journal.url).await {
+                Ok(order) if order.status() != OrderStatus::Invalid => {
+                    self.notice("taking up the order an earlier run opened");
+                    return Ok(Some(order));
+                }
+                // The CA answered, and has nothing left to take up.
+                Ok(_) => {}
+                Err(AcmeError::Refused { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.facts.order = None;
+        self.save_facts()?;
+        Ok(None)
+    }
+
+    /// The certificate this order replaces (RFC 9773 §5): only towards the CA and account it came from.
+    async fn replaces(&self, account: &Account) -> Result<Option<String>, Cause> {
+        let store = &self.hands.store;
+        let offers = self.authority.session().await?.directory().offers_renewal_info();
+        let newest = store.generations(self.name)?.into_iter().rev();
+        let Some(newest) = newest.filter(|g| offers && !self.facts.bad.contains(g)).next() else {
+            return Ok(None);
+        };
+        let stored = store.read(self.name, newest)?;
+        let ours = stored.meta.account_url == account.url();
+        let id = Chain::parse(&stored.fullchain)?.ari_id();
+        Ok(id.filter(|_| ours).map(|id| id.to_string()))
+    }
+
+    /// Proves what is to be proven, finalizes, waits for the certificate.
+    async fn bring_home(&mut self, order: &mut Order, key: &Key) -> Result<Issued, Cause> {
+        let brought = async {
+            if order.status() == OrderStatus::Pending {
+                self.prove(order).await?;
+            }
+            if matches!(order.status(), OrderStatus::Pending | OrderStatus::Ready) {
+                let request = csr(&key.pem(), order.identifiers())?;
+                order.finalize(&request).await?;
+            }
+            Ok(order.wait_certificate(PATIENCE).await?)
+        }
+        .await;
+        if matches!(&brought, Err(Cause::Acme(error)) if ends_the_order(error)) {
+            self.facts.order = None;
+            self.save_facts()?;
+        }
+        brought
+    }
+
+    /// Answers every open challenge; takes the answers back whatever comes of it.
+    async fn prove(&self, order: &mut Order) -> Result<(), Cause> {
+        let open = order.pending().await?;
+        let mut answers = Vec::with_capacity(open.len());
+        for authorization in open {
+            answers.push(self.choose(authorization)?);
+        }
+        let mut stop = self.hands.stop.clone();
+        let proven = tokio::select! {
+            proven = self.answer(order, &answers) => proven,
+            _ = stop.wait_for(|stop| *stop) => Err(Cause::Interrupted),
+        };
+        for Answer { challenge, chosen, .. } in &answers {
+            if let Err(error) = chosen.solver.clean_up(challenge).await {
+                self.notice(format!("could not clean up after {}: {error}", challenge.identifier));
+            }
+        }
+        proven
+    }
+
+    async fn answer(&self, order: &mut Order, answers: &[Answer]) -> Result<(), Cause> {
+        for Answer { challenge, chosen, .. } in answers {
+            chosen.solver.present(challenge).await?;
+            if let Some(ports) = &self.authority.validation_ports {
+                chosen.announce(ports);
+            }
+        }
+        let asked = answers.iter().map(|a| order.set_ready(&a.authorization, a.challenge.kind));
+        futures_util::future::try_join_all(asked).await?;
+        Ok(order.wait_ready(PATIENCE).await?)
+    }
+
+    /// The first challenge, in the order of the settings, that the CA offers and we can answer.
+    fn choose(&self, authorization: Authorization) -> Result<Answer, Cause> {
+        let any_port = self.authority.takes_any_port();
+        for kind in &self.settings.challenges {
+            let offered = authorization.challenges.iter().find(|challenge| challenge.kind == *kind);
+            let chosen = self.hands.solvers.choose(self.settings, *kind, any_port)?;
+            if let (Some(challenge), Some(chosen)) = (offered.cloned(), chosen) {
+                return Ok(Answer { authorization, challenge, chosen });
+            }
+        }
+        Err(Cause::NoChallenge { identifier: authorization.identifier.to_string() })
+    }
+
+    /// The chain to serve: the preferred one where the CA has it, else the first that verifies.
+    async fn pick_chain(&self, order: &Order, issued: &Issued, key: &Key) -> Result<Chain, Cause> {
+        let first = Chain::parse(issued.chain_pem.as_bytes())?;
+        let preferred = self.settings.preferred_chain.as_deref();
+        let is_preferred = |chain: &Chain| {
+            preferred.is_none_or(|cn| chain.issuer_names().iter().any(|name| name == cn))
+        };
+        let judged = self.judge(&first, key, order.profile());
+        if judged.is_ok() && is_preferred(&first) {
+            return Ok(first);
+        }
+        let others = order.alternates(issued).await?;
+        let others = others.iter().filter_map(|pem| Chain::parse(pem.as_bytes()).ok());
+        let good: Vec<Chain> =
+            others.filter(|chain| self.judge(chain, key, order.profile()).is_ok()).collect();
+        if let Some(chosen) = good.iter().find(|chain| is_preferred(chain)) {
+            return Ok(chosen.clone());
+        }
+        if let Some(cn) = preferred {
+            self.notice(format!(
+                "the CA has no chain with an issuer named {cn:?}: its default was taken"
+            ));
+        }
+        match judged {
+            Ok(()) => Ok(first),
+            Err(cause) => good.into_iter().next().ok_or(cause),
+        }
+    }
+
+    fn archive(
+        &mut self,
+        account: &Account,
+        order: &Order,
+        chain: &Chain,
+        key: &Key,
+    ) -> Result<Generation, Cause> {
+        let (cert, issuers, fullchain) = (chain.leaf_pem(), chain.issuers_pem(), chain.pem());
+        let files = GenerationFiles {
+            cert: cert.as_bytes(),
+            chain: issuers.as_bytes(),
+            fullchain: fullchain.as_bytes(),
+            privkey: Zeroizing::new(key.pem().as_bytes().to_vec()),
+            access: self.access,
+            meta: Meta {
+                identifiers: chain.identifiers().into_iter().collect(),
+                ca: self.authority.name().to_owned(),
+                profile: order.profile().map(str::to_owned),
+                account_url: account.url().to_owned(),
+                order_url: order.url().to_owned(),
+                issued_at: self.hands.clock.now(),
+                validity: chain.validity(),
+                fingerprint: chain.fingerprint().to_string(),
+                serial: chain.serial(),
+                key_type: key.kind().as_str().to_owned(),
+            },
+        };
+        let generation = self.hands.store.publish(self.lock, &files)?;
+        self.facts.order = None;
+        self.facts.ca = Some(self.authority.name().to_owned());
+        self.save_facts()?;
+        self.hands.store.drop_pending(self.lock)?;
+        Ok(generation)
+    }
+}
+
+/// Whether nothing more can come of the order.
+fn ends_the_order(error: &AcmeError) -> bool {
+    matches!(
+        error,
+        AcmeError::Unproven { .. }
+            | AcmeError::OrderInvalid { .. }
+            | AcmeError::OtherIdentifiers { .. }
+    )
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+fn algorithm(kind: KeyType) -> KeyAlgorithm {
+    match kind {
+        KeyType::P256 => KeyAlgorithm::P256,
+        KeyType::P384 => KeyAlgorithm::P384,
+        KeyType::Rsa2048 => KeyAlgorithm::Rsa2048,
+        KeyType::Rsa3072 => KeyAlgorithm::Rsa3072,
+        KeyType::Rsa4096 => KeyAlgorithm::Rsa4096,
+    }
+}

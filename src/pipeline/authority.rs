@@ -1,0 +1,164 @@
+//! One CA as the runs of a process share it: one connection, one account.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+
+use super::cause::Cause;
+use crate::acme::{Account, AccountFile, Eab, Endpoint, Registration, Session};
+use crate::certificate::Roots;
+use crate::model::challenge::ValidationPorts;
+use crate::model::time::Clock;
+use crate::store::Store;
+use crate::store::layout::Label;
+use crate::store::lock::AccountLock;
+
+const USER_AGENT: &str = concat!("acmeagent/", env!("CARGO_PKG_VERSION"));
+
+/// The one account we keep at each CA.
+const ACCOUNT: &str = "default";
+
+/// How long to wait for another run that is creating or changing the account.
+const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How to become a customer, should there be no account yet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Application {
+    pub(crate) contacts: Vec<String>,
+    pub(crate) agree_terms: bool,
+    pub(crate) eab: Option<Eab>,
+    /// Whether an account may be created: not where one is known to have existed.
+    pub(crate) may_create: bool,
+}
+
+/// A CA, reached when first needed.
+pub(crate) struct Authority {
+    pub(crate) endpoint: Endpoint,
+    label: Label,
+    /// What its certificates must lead to, where that is known.
+    pub(crate) issuing_roots: Option<Roots>,
+    /// Where a CA inside this process looks for answers.
+    pub(crate) validation_ports: Option<Arc<ValidationPorts>>,
+    clock: Arc<dyn Clock>,
+    session: OnceCell<Session>,
+    account: OnceCell<Account>,
+}
+
+impl Authority {
+    pub(crate) fn new(
+        label: Label,
+        endpoint: Endpoint,
+        issuing_roots: Option<Roots>,
+        validation_ports: Option<Arc<ValidationPorts>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let (session, account) = (OnceCell::new(), OnceCell::new());
+        Self { endpoint, label, issuing_roots, validation_ports, clock, session, account }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.endpoint.name
+    }
+
+    /// Whether the CA can be told which port answers.
+    pub(crate) fn takes_any_port(&self) -> bool {
+        self.validation_ports.is_some()
+    }
+
+    /// The CA's directory and a connection to it, asked for once per process.
+    pub(crate) async fn session(&self) -> Result<&Session, Cause> {
+        let open = || Session::open(&self.endpoint, USER_AGENT, Arc::clone(&self.clock));
+        Ok(self.session.get_or_try_init(open).await?)
+    }
+
+    /// Our account, created when there is none and `application` allows it.
+    ///
+    /// Runs at once in other processes wait for each other: only one account comes of it.
+    pub(crate) async fn account(
+        &self,
+        store: &Store,
+        application: &Application,
+    ) -> Result<&Account, Cause> {
+        self.account.get_or_try_init(|| self.open_account(store, application)).await
+    }
+
+    async fn open_account(
+        &self,
+        store: &Store,
+        application: &Application,
+    ) -> Result<Account, Cause> {
+        let session = self.session().await?;
+        if let Some(file) = self.account_file(store)? {
+            if file.url.is_some() && !file.is_rolling_over() {
+                return Ok(session.account(&file)?);
+            }
+        }
+        let lock = self.lock(store)?;
+        let mut file = match self.account_file(store)? {
+            Some(file) => file,
+            None if !application.may_create => {
+                return Err(Cause::AccountLost { ca: self.name().to_owned() });
+            }
+            None => AccountFile::fresh(&self.endpoint.directory)?,
+        };
+        self.save(store, &lock, &file)?;
+        if file.is_rolling_over() {
+            let in_force = session.settle_rollover(&file).await?;
+            file.settle(in_force);
+            self.save(store, &lock, &file)?;
+        }
+        if file.url.is_some() {
+            return Ok(session.account(&file)?);
+        }
+        let Application { contacts, agree_terms, eab, .. } = application.clone();
+        let registration = Registration { contacts, agree_terms, eab };
+        let account = session.register(&mut file, registration).await?;
+        self.save(store, &lock, &file)?;
+        Ok(account)
+    }
+
+    /// What is stored of our account.
+    pub(crate) fn account_file(&self, store: &Store) -> Result<Option<AccountFile>, Cause> {
+        let Some(bytes) = store.read_account(&self.label, &account_id())? else { return Ok(None) };
+        let file = AccountFile::parse(&bytes)
+            .map_err(|source| Cause::AccountFile { ca: self.name().to_owned(), source })?;
+        Ok(Some(file))
+    }
+
+    /// Replaces the account key. The new one is stored before the CA hears of it.
+    pub(crate) async fn rotate_key(&self, store: &Store) -> Result<(), Cause> {
+        let session = self.session().await?;
+        let account = self.account(store, &Application::default()).await?;
+        let lock = self.lock(store)?;
+        let lost = || Cause::AccountLost { ca: self.name().to_owned() };
+        let mut file = self.account_file(store)?.ok_or_else(lost)?;
+        file.prepare_next_key()?;
+        self.save(store, &lock, &file)?;
+        let told = account.rotate_key(&file).await;
+        let in_force = session.settle_rollover(&file).await?;
+        file.settle(in_force);
+        self.save(store, &lock, &file)?;
+        Ok(told?)
+    }
+
+    /// Closes the account at the CA and forgets its key.
+    pub(crate) async fn deactivate(&self, store: &Store) -> Result<(), Cause> {
+        let account = self.account(store, &Application::default()).await?;
+        account.deactivate().await?;
+        let lock = self.lock(store)?;
+        Ok(store.remove_account(&lock, &account_id())?)
+    }
+
+    fn lock(&self, store: &Store) -> Result<AccountLock, Cause> {
+        Ok(store.lock_account(&self.label, LOCK_PATIENCE)?)
+    }
+
+    fn save(&self, store: &Store, lock: &AccountLock, file: &AccountFile) -> Result<(), Cause> {
+        Ok(store.save_account(lock, &account_id(), &file.to_bytes())?)
+    }
+}
+
+fn account_id() -> Label {
+    Label::parse(ACCOUNT).expect("a plain word")
+}

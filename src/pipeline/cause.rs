@@ -1,0 +1,80 @@
+//! Why a run did not renew.
+
+use thiserror::Error;
+
+use crate::acme::{AcmeError, CsrError};
+use crate::certificate::{ChainError, KeyError, Refusal};
+use crate::challenge::SolverError;
+use crate::config::Contradiction;
+use crate::deploy::hook::{DirectoryError, HookError};
+use crate::model::challenge::ChallengeKind;
+use crate::model::fault::Fault;
+use crate::model::generation::Generation;
+use crate::store::StoreError;
+
+/// Whatever ended a run; the rooms' own errors, and what only their meeting can show.
+#[derive(Debug, Error)]
+pub(crate) enum Cause {
+    #[error(transparent)]
+    Settings(#[from] Contradiction),
+    #[error("{kind} is not supported by this version")]
+    NoSolver { kind: ChallengeKind },
+    #[error("the CA {ca} does not offer the profile {profile} (it offers {offered})")]
+    NoProfile { ca: String, profile: String, offered: String },
+    #[error("the CA offers none of the challenges that were allowed for {identifier}")]
+    NoChallenge { identifier: String },
+    #[error("the account key for the CA {ca} is missing from the store")]
+    AccountLost { ca: String },
+    #[error("the stored account for the CA {ca} is damaged")]
+    AccountFile { ca: String, source: serde_json::Error },
+    #[error(transparent)]
+    Acme(#[from] AcmeError),
+    #[error(transparent)]
+    Csr(#[from] CsrError),
+    #[error(transparent)]
+    Solver(#[from] SolverError),
+    #[error("what the CA sent is no certificate chain")]
+    Chain(#[from] ChainError),
+    #[error("a stored private key is unusable")]
+    Key(#[from] KeyError),
+    #[error("the certificate may not be put into service: {0}")]
+    Refused(#[from] Refusal),
+    #[error("generation {generation} is not what is live after the switch")]
+    NotLive { generation: Generation },
+    #[error(transparent)]
+    Hook(#[from] HookError),
+    #[error(transparent)]
+    HookDirectory(#[from] DirectoryError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("interrupted")]
+    Interrupted,
+    #[error("{cause}; going back failed too: {rollback}")]
+    Stuck { cause: Box<Cause>, rollback: Box<Cause> },
+}
+
+impl Cause {
+    /// Whether trying again can help, and from when on.
+    pub(crate) fn fault(&self) -> Fault {
+        match self {
+            Self::Acme(error) => error.fault(),
+            Self::Solver(error) => error.fault(),
+            Self::Refused(refusal) => refusal.fault(),
+            Self::Hook(error) => error.fault(),
+            Self::Settings(_)
+            | Self::NoSolver { .. }
+            | Self::NoProfile { .. }
+            | Self::NoChallenge { .. }
+            | Self::AccountLost { .. }
+            | Self::AccountFile { .. }
+            | Self::HookDirectory(_) => Fault::Permanent,
+            Self::Csr(_)
+            | Self::Chain(_)
+            | Self::Key(_)
+            | Self::NotLive { .. }
+            | Self::Store(_)
+            | Self::Interrupted => Fault::Passing,
+            Self::Stuck { cause, .. } => cause.fault(),
+        }
+    }
+}

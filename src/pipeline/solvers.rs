@@ -1,0 +1,89 @@
+//! Who answers which challenge. Listeners are shared by all runs of the process.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::challenge::http01::Standalone;
+use crate::challenge::tls_alpn01::TlsAlpn;
+use crate::challenge::webroot::Webroot;
+use crate::challenge::{Listen, Solver, SolverError};
+use crate::config::{CertSettings, Http01};
+use crate::model::challenge::{ChallengeKind, ValidationPorts};
+
+type Shared<T> = Mutex<HashMap<(Listen, u16), Arc<T>>>;
+
+/// The listeners of this process, one for each address and port, opened only while needed.
+#[derive(Default)]
+pub(crate) struct Solvers {
+    http01: Shared<Standalone>,
+    tls_alpn01: Shared<TlsAlpn>,
+}
+
+/// A solver, and how the embedded CA learns where it listens.
+pub(crate) struct Chosen {
+    pub(crate) solver: Arc<dyn Solver>,
+    port: Arc<dyn Fn() -> Option<u16> + Send + Sync>,
+}
+
+impl Chosen {
+    /// Tells a CA inside this process where the solver listens now.
+    pub(crate) fn announce(&self, ports: &ValidationPorts) {
+        let Some(port) = (self.port)() else { return };
+        match self.solver.kind() {
+            ChallengeKind::Http01 => ports.set_http_01(port),
+            ChallengeKind::TlsAlpn01 => ports.set_tls_alpn_01(port),
+            ChallengeKind::Dns01 => {}
+        }
+    }
+}
+
+impl Solvers {
+    /// The solver of `kind` as `settings` want it; `None` where this build has none.
+    ///
+    /// `any_port` says that the CA can be told the port: then a free one does unless one is given.
+    pub(crate) fn choose(
+        &self,
+        settings: &CertSettings,
+        kind: ChallengeKind,
+        any_port: bool,
+    ) -> Result<Option<Chosen>, SolverError> {
+        let or_default =
+            |port: Option<u16>, usual| port.unwrap_or(if any_port { 0 } else { usual });
+        let wide = if any_port { Listen::Loopback } else { Listen::Everywhere };
+        let listen = |address: Option<IpAddr>| address.map_or(wide, Listen::At);
+        match (kind, &settings.http01) {
+            (ChallengeKind::Http01, Http01::Webroot(root)) => {
+                let solver = Arc::new(Webroot::new(root.as_path().to_owned())?);
+                Ok(Some(Chosen { solver, port: Arc::new(|| None) }))
+            }
+            (ChallengeKind::Http01, Http01::Standalone { address, port }) => {
+                let port = or_default(*port, 80);
+                let solver = shared(&self.http01, listen(*address), port, Standalone::new);
+                let its_port = Arc::clone(&solver);
+                Ok(Some(Chosen { solver, port: Arc::new(move || its_port.port()) }))
+            }
+            (ChallengeKind::TlsAlpn01, http01) => {
+                let address = match http01 {
+                    Http01::Standalone { address, .. } => *address,
+                    Http01::Webroot(_) => None,
+                };
+                let port = or_default(settings.tls_alpn01_port, 443);
+                let solver = shared(&self.tls_alpn01, listen(address), port, TlsAlpn::new);
+                let its_port = Arc::clone(&solver);
+                Ok(Some(Chosen { solver, port: Arc::new(move || its_port.port()) }))
+            }
+            (ChallengeKind::Dns01, _) => Ok(None),
+        }
+    }
+}
+
+fn shared<T>(
+    all: &Shared<T>,
+    listen: Listen,
+    port: u16,
+    make: impl FnOnce(Listen, u16) -> T,
+) -> Arc<T> {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(all.entry((listen, port)).or_insert_with(|| Arc::new(make(listen, port))))
+}

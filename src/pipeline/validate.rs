@@ -1,0 +1,82 @@
+//! Nothing goes live unverified: what lies in the archive is read back and judged.
+
+use std::collections::BTreeSet;
+
+use super::{Cause, Run, Task};
+use crate::certificate::{Chain, Expectation, Key, verify};
+use crate::model::generation::Generation;
+use crate::model::name::Identifier;
+use crate::pipeline::machine::{Snapshot, State, Validate};
+
+impl Run<'_> {
+    pub(super) fn validate(&mut self, at: Validate) -> State<Cause> {
+        let generation = at.generation();
+        match self.judge_archived(generation).and_then(|()| self.keep_settings()) {
+            Ok(()) if self.task == Task::Stock => at.kept(),
+            Ok(()) => at.verified(),
+            Err(cause) => State::untouched(self.mark_if_refused(generation, cause)),
+        }
+    }
+
+    /// Judges the bytes as they lie on the disk.
+    fn judge_archived(&self, generation: Generation) -> Result<(), Cause> {
+        let stored = self.hands.store.read(self.name, generation)?;
+        let (chain, key) = (Chain::parse(&stored.fullchain)?, Key::parse(&stored.privkey)?);
+        let identifiers = stored.meta.identifiers.iter().cloned().collect();
+        self.judge_as(&chain, &key, &identifiers, stored.meta.profile.as_deref())
+    }
+
+    /// Judges a chain as what the settings want.
+    pub(super) fn judge(
+        &self,
+        chain: &Chain,
+        key: &Key,
+        profile: Option<&str>,
+    ) -> Result<(), Cause> {
+        let identifiers = self.settings.identifiers.iter().cloned().collect();
+        self.judge_as(chain, key, &identifiers, profile)
+    }
+
+    fn judge_as(
+        &self,
+        chain: &Chain,
+        key: &Key,
+        identifiers: &BTreeSet<Identifier>,
+        profile: Option<&str>,
+    ) -> Result<(), Cause> {
+        let now = self.hands.clock.now();
+        let roots = self.authority.issuing_roots.as_ref();
+        Ok(verify(chain, key, &Expectation { identifiers, now, roots, profile })?)
+    }
+
+    fn mark_if_refused(&mut self, generation: Generation, cause: Cause) -> Cause {
+        if matches!(cause, Cause::Refused(_) | Cause::Chain(_) | Cause::Key(_)) {
+            self.facts.bad.insert(generation);
+            if let Err(worse) = self.save_facts() {
+                return worse;
+            }
+        }
+        cause
+    }
+
+    /// From here on there is a certificate to be kept renewed: now the settings are kept too.
+    fn keep_settings(&mut self) -> Result<(), Cause> {
+        if let Some(text) = self.new_settings.take() {
+            self.hands.store.write_settings(self.lock, text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn snapshot(&mut self, at: Snapshot) -> State<Cause> {
+        let reason = format!("before generation {}", at.generation());
+        let store = &self.hands.store;
+        let taken = store.live(self.name).and_then(|live| {
+            let id = store.take_snapshot(&[self.lock], &reason, self.hands.clock.now())?;
+            Ok((id, live))
+        });
+        match taken {
+            Ok((id, live)) => at.taken(id, live),
+            Err(error) => State::untouched(error.into()),
+        }
+    }
+}
