@@ -1,2 +1,79 @@
-//! agent
+//! Floor 6: wiring. The only place that builds real clocks, disks and clients.
+
+pub(crate) mod authorities;
 pub(crate) mod clock;
+mod hooks_once;
+mod plan;
+mod standing;
+mod tick;
+mod trouble;
+mod work;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::config::{CertSettings, MainSettings};
+use crate::model::event::Sink;
+use crate::model::name::CertName;
+use crate::model::time::Clock;
+use crate::pipeline::{Hands, Solvers};
+use crate::schedule::window::Seed;
+use crate::store::Store;
+use crate::store::archive::Meta;
+use authorities::{Authorities, Launch};
+use hooks_once::HooksOnce;
+
+pub(crate) use plan::{Insistence, Standing, Why};
+pub(crate) use trouble::Trouble;
+pub(crate) use work::{Done, Ended, Wish};
+
+/// Everything a verb needs to work on certificates.
+pub(crate) struct Agent {
+    pub(crate) hands: Hands,
+    pub(crate) authorities: Authorities,
+    hooks: HooksOnce,
+    /// What tells this host from others of a fleet.
+    host: Vec<u8>,
+}
+
+/// What the floor above brings.
+pub(crate) struct Wiring {
+    pub(crate) store: Arc<Store>,
+    pub(crate) main: MainSettings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) launch: Launch,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+impl Agent {
+    pub(crate) fn new(wiring: Wiring) -> Self {
+        let Wiring { store, main, clock, sink, launch, stop } = wiring;
+        let authorities = Authorities::new(main, Arc::clone(&clock), launch);
+        let hands = Hands { store, clock, sink, solvers: Solvers::default(), stop };
+        Self { hands, authorities, hooks: HooksOnce::default(), host: host_id() }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.hands.store
+    }
+
+    /// The settings of a certificate, with the text they were read from; `None` without a file.
+    pub(crate) fn settings(
+        &self,
+        name: &CertName,
+    ) -> Result<Option<(CertSettings, String)>, Trouble> {
+        Ok(CertSettings::load(&self.store().layout().settings(name))?)
+    }
+
+    fn seed(&self, meta: Option<&Meta>) -> Seed {
+        Seed::new(meta.map(|meta| meta.fingerprint.as_bytes()).unwrap_or_default(), &self.host)
+    }
+}
+
+/// The machine id, else the host name.
+fn host_id() -> Vec<u8> {
+    let id = std::fs::read("/etc/machine-id").unwrap_or_default();
+    if id.is_empty() { rustix::system::uname().nodename().to_bytes().to_vec() } else { id }
+}

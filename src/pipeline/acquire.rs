@@ -173,15 +173,13 @@ impl Run<'_> {
     /// The certificate this order replaces (RFC 9773 §5): only towards the CA and account it came from.
     async fn replaces(&self, account: &Account) -> Result<Option<String>, Cause> {
         let store = &self.hands.store;
-        let offers = self.authority.session().await?.directory().offers_renewal_info();
         let newest = store.generations(self.name)?.into_iter().rev();
-        let Some(newest) = newest.filter(|g| offers && !self.facts.bad.contains(g)).next() else {
+        let Some(newest) = newest.into_iter().find(|g| !self.facts.bad.contains(g)) else {
             return Ok(None);
         };
-        let stored = store.read(self.name, newest)?;
-        let ours = stored.meta.account_url == account.url();
-        let id = Chain::parse(&stored.fullchain)?.ari_id();
-        Ok(id.filter(|_| ours).map(|id| id.to_string()))
+        let meta = store.meta(self.name, newest)?;
+        let offers = self.authority.session().await?.directory().offers_renewal_info();
+        Ok(meta.ari_id.filter(|_| offers && meta.account_url == account.url()))
     }
 
     /// Proves what is to be proven, finalizes, waits for the certificate.
@@ -301,6 +299,7 @@ impl Run<'_> {
                 issued_at: self.hands.clock.now(),
                 validity: chain.validity(),
                 fingerprint: chain.fingerprint().to_string(),
+                ari_id: chain.ari_id().map(|id| id.to_string()),
                 serial: chain.serial(),
                 key_type: key.kind().as_str().to_owned(),
             },

@@ -6,9 +6,13 @@ pub(crate) mod backoff;
 pub(crate) mod window;
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::model::time::{Timestamp, Validity, Window, in_words};
 use window::Seed;
+
+/// How soon to ask for advice again when the CA could not be reached.
+pub(crate) const ARI_RETRY: Duration = Duration::from_secs(15 * 60);
 
 /// What the CA last said about one certificate (RFC 9773 §4.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

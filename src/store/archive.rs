@@ -34,6 +34,8 @@ pub(crate) struct Meta {
     pub(crate) validity: Validity,
     /// SHA-256 of the leaf in DER, in hex.
     pub(crate) fingerprint: String,
+    /// The name of the certificate in ARI (RFC 9773 §4.1), where it has one.
+    pub(crate) ari_id: Option<String>,
     /// The leaf's serial number, in hex.
     pub(crate) serial: String,
     pub(crate) key_type: String,

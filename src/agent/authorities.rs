@@ -1,0 +1,171 @@
+//! From the name of a CA to a CA that can be asked; each is made once per process.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, OnceCell};
+
+use super::trouble::Trouble;
+use crate::acme::{Eab, Endpoint};
+use crate::certificate::Roots;
+use crate::config::{CaChoice, CaName, CertSettings, MainSettings, SecretPlaces};
+use crate::model::challenge::ValidationPorts;
+use crate::model::time::Clock;
+use crate::pipeline::{Application, Authority};
+use crate::store::layout::Label;
+
+/// The name the embedded CA goes by in settings, store and reports.
+pub(crate) const EMBEDDED: &str = "embedded";
+
+/// A CA inside this process; it ends when this is dropped.
+pub(crate) struct EmbeddedCa {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) issuing_roots: Roots,
+    pub(crate) ports: Arc<ValidationPorts>,
+    pub(crate) _alive: Box<dyn Any + Send + Sync>,
+}
+
+type Launched = Result<EmbeddedCa, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Starts the embedded CA; it lives on a higher floor.
+pub(crate) type Launch =
+    Box<dyn Fn() -> Pin<Box<dyn Future<Output = Launched> + Send>> + Send + Sync>;
+
+/// The CAs in use, by name.
+pub(crate) struct Authorities {
+    main: MainSettings,
+    clock: Arc<dyn Clock>,
+    launch: Launch,
+    embedded: OnceCell<EmbeddedCa>,
+    known: Mutex<BTreeMap<String, Arc<Authority>>>,
+}
+
+impl Authorities {
+    pub(crate) fn new(main: MainSettings, clock: Arc<dyn Clock>, launch: Launch) -> Self {
+        Self { main, clock, launch, embedded: OnceCell::new(), known: Mutex::default() }
+    }
+
+    /// The CA that `settings` want.
+    pub(crate) async fn wanted(&self, settings: &CertSettings) -> Result<Arc<Authority>, Trouble> {
+        let [choice] = settings.cas.as_slice() else { return Err(Trouble::SeveralCas) };
+        let root = settings.ca_root.as_ref().map(|path| path.as_path());
+        self.find(choice, root).await
+    }
+
+    /// The CA of that choice; `root` is trusted for its HTTPS instead of the system's roots.
+    pub(crate) async fn find(
+        &self,
+        choice: &CaChoice,
+        root: Option<&Path>,
+    ) -> Result<Arc<Authority>, Trouble> {
+        let name = ca_name(choice);
+        let mut known = self.known.lock().await;
+        if let Some(authority) = known.get(&name) {
+            return Ok(Arc::clone(authority));
+        }
+        let authority = Arc::new(self.make(choice, root, &name).await?);
+        known.insert(name, Arc::clone(&authority));
+        Ok(authority)
+    }
+
+    async fn make(
+        &self,
+        choice: &CaChoice,
+        root: Option<&Path>,
+        name: &str,
+    ) -> Result<Authority, Trouble> {
+        let label = Label::parse(name).expect("CA names are labels");
+        let clock = Arc::clone(&self.clock);
+        if *choice == CaChoice::Embedded {
+            let ca =
+                self.embedded.get_or_try_init(&self.launch).await.map_err(Trouble::Embedded)?;
+            let (roots, ports) = (ca.issuing_roots.clone(), Arc::clone(&ca.ports));
+            return Ok(Authority::new(label, ca.endpoint.clone(), Some(roots), Some(ports), clock));
+        }
+        let mut endpoint = self.endpoint(choice, name)?;
+        if let Some(path) = root {
+            endpoint.roots = Some(read_roots(path)?);
+        }
+        Ok(Authority::new(label, endpoint, None, None, clock))
+    }
+
+    fn endpoint(&self, choice: &CaChoice, name: &str) -> Result<Endpoint, Trouble> {
+        let of = |directory: String, roots| Endpoint {
+            name: name.to_owned(),
+            directory,
+            roots,
+            other_hosts: Vec::new(),
+        };
+        match choice {
+            CaChoice::Server(url) => Ok(of(url.to_string(), None)),
+            CaChoice::Named(named) => match self.main.ca(named) {
+                Some(table) => {
+                    let roots = table.root.as_ref().map(|path| read_roots(path.as_path()));
+                    Ok(of(table.directory.to_string(), roots.transpose()?))
+                }
+                None => Endpoint::builtin(name).ok_or_else(|| self.unknown(named)),
+            },
+            CaChoice::Embedded => unreachable!("made by its own launcher"),
+        }
+    }
+
+    fn unknown(&self, name: &CaName) -> Trouble {
+        if name.as_str().starts_with("buypass") {
+            return Trouble::EndedCa;
+        }
+        let near = |known: &&str| strsim::damerau_levenshtein(known, name.as_str()) <= 3;
+        let nearest = Endpoint::builtin_names().find(near).map(str::to_owned);
+        Trouble::UnknownCa { name: name.to_string(), nearest }
+    }
+
+    /// How to become a customer of the CA that `settings` want.
+    pub(crate) async fn application(
+        &self,
+        settings: &CertSettings,
+        agree_terms: bool,
+        may_create: bool,
+    ) -> Result<Application, Trouble> {
+        let of_ca = match settings.cas.as_slice() {
+            [CaChoice::Named(name)] => self.main.ca(name).and_then(|table| table.eab.as_ref()),
+            _ => None,
+        };
+        let eab = match settings.eab.as_ref().or(of_ca) {
+            Some(eab) if may_create => {
+                let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
+                let variable = |name: &str| std::env::var_os(name);
+                let places = SecretPlaces {
+                    credentials: credentials.as_deref().map(Path::new),
+                    variable: &variable,
+                };
+                let hmac_key = eab.hmac_key.reveal(places).await?.expose().to_owned().into();
+                Some(Eab { kid: eab.kid.clone(), hmac_key })
+            }
+            _ => None,
+        };
+        let contacts = settings.email.iter().map(|email| format!("mailto:{email}")).collect();
+        let agree_terms = agree_terms || settings.cas == [CaChoice::Embedded];
+        Ok(Application { contacts, agree_terms, eab, may_create })
+    }
+}
+
+/// The name of a CA in store and reports; a server given by URL is called after it.
+pub(crate) fn ca_name(choice: &CaChoice) -> String {
+    match choice {
+        CaChoice::Embedded => EMBEDDED.to_owned(),
+        CaChoice::Named(name) => name.to_string(),
+        CaChoice::Server(url) => {
+            let rest = url.as_str().trim_start_matches("https://").to_lowercase();
+            let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.';
+            let safe: String = rest.chars().map(|c| if allowed(c) { c } else { '-' }).collect();
+            safe.trim_matches(['-', '.']).chars().take(100).collect()
+        }
+    }
+}
+
+fn read_roots(path: &Path) -> Result<Vec<u8>, Trouble> {
+    std::fs::read(path).map_err(|source| Trouble::RootsFile { path: path.to_owned(), source })
+}

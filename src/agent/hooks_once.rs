@@ -1,0 +1,64 @@
+//! Pre and post hooks: each program once per run, however many certificates want it.
+
+use std::collections::BTreeSet;
+
+use tokio::sync::Mutex;
+
+use super::Agent;
+use crate::config::CertSettings;
+use crate::deploy::hook::Hook;
+use crate::model::event::Event;
+use crate::model::name::{CertName, Identifier};
+use crate::pipeline::{Cause, hooks};
+use crate::store::layout::HookKind;
+
+/// What ran, what is to run at the end, and what the end is to be told.
+#[derive(Default)]
+pub(super) struct HooksOnce(Mutex<Record>);
+
+#[derive(Default)]
+struct Record {
+    ran: Vec<Hook>,
+    at_the_end: Vec<Hook>,
+    renewed: BTreeSet<Identifier>,
+    failed: BTreeSet<Identifier>,
+}
+
+impl Agent {
+    /// Runs the pre hooks a certificate wants that did not run yet; others wait meanwhile.
+    pub(super) async fn before_ordering(&self, settings: &CertSettings) -> Result<(), Cause> {
+        let mut record = self.hooks.0.lock().await;
+        let layout = self.store().layout();
+        for hook in hooks::of(layout, HookKind::Post, &settings.hooks.post)? {
+            if !record.at_the_end.contains(&hook) {
+                record.at_the_end.push(hook);
+            }
+        }
+        for hook in hooks::of(layout, HookKind::Pre, &settings.hooks.pre)? {
+            if !record.ran.contains(&hook) {
+                hooks::pre(&hook).await?;
+                record.ran.push(hook);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn after_ordering(&self, settings: &CertSettings, renewed: bool) {
+        let mut record = self.hooks.0.lock().await;
+        let names = if renewed { &mut record.renewed } else { &mut record.failed };
+        names.extend(settings.identifiers.iter().cloned());
+    }
+
+    /// Runs the post hooks of everything that was ordered. A failure is told, and changes nothing.
+    pub(super) async fn after_all(&self, name: &CertName) {
+        let record = std::mem::take(&mut *self.hooks.0.lock().await);
+        let renewed: Vec<Identifier> = record.renewed.into_iter().collect();
+        let failed: Vec<Identifier> = record.failed.into_iter().collect();
+        for hook in &record.at_the_end {
+            if let Err(error) = hooks::post(hook, &renewed, &failed).await {
+                let text = format!("post hook failed: {error}");
+                self.hands.sink.note(Event::Noticed { name: name.clone(), text });
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Gathers how a certificate stands.
+
+use super::plan::{Standing, advice};
+use super::{Agent, Trouble};
+use crate::acme::RenewalInfoError;
+use crate::model::event::Event;
+use crate::model::generation::Generation;
+use crate::model::name::CertName;
+use crate::model::time::Timestamp;
+use crate::pipeline::Authority;
+use crate::schedule;
+use crate::store::StoreError;
+use crate::store::archive::Meta;
+use crate::store::journal::{AriFacts, State as Facts};
+use crate::store::lock::Lock;
+
+impl Agent {
+    /// Reads how a certificate stands: its facts and its generations, not their keys.
+    pub(crate) fn standing(&self, name: &CertName) -> Result<Standing, Trouble> {
+        let (facts, _) = self.store().state(name)?;
+        self.standing_with(name, facts)
+    }
+
+    pub(super) fn standing_with(&self, name: &CertName, facts: Facts) -> Result<Standing, Trouble> {
+        let live = self.store().live(name)?;
+        let newest = self.newest_good(name, &facts)?;
+        let live = match (live, &newest) {
+            (Some(live), Some((generation, meta))) if live == *generation => {
+                Some((live, meta.clone()))
+            }
+            (Some(live), _) => Some((live, self.store().meta(name, live)?)),
+            (None, _) => None,
+        };
+        Ok(Standing { facts, live, newest })
+    }
+
+    /// The newest generation that was not marked bad and can be read.
+    fn newest_good(
+        &self,
+        name: &CertName,
+        facts: &Facts,
+    ) -> Result<Option<(Generation, Meta)>, Trouble> {
+        for generation in self.store().generations(name)?.into_iter().rev() {
+            if facts.bad.contains(&generation) {
+                continue;
+            }
+            match self.store().meta(name, generation) {
+                Ok(meta) => return Ok(Some((generation, meta))),
+                Err(StoreError::Damaged { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks the CA for its advice where the time has come, and remembers what it says.
+    ///
+    /// Returns when to ask again, should there be no usable answer. Never an error: without advice
+    /// the lifetime decides.
+    pub(super) async fn poll_ari(
+        &self,
+        lock: &Lock,
+        standing: &mut Standing,
+        authority: &Authority,
+    ) -> Result<Option<Timestamp>, Trouble> {
+        let now = self.hands.clock.now();
+        let Some((_, meta)) = &standing.newest else { return Ok(None) };
+        let Some(cert_id) = meta.ari_id.clone().filter(|_| meta.ca == authority.name()) else {
+            return Ok(None);
+        };
+        let known = advice(&standing.facts, meta);
+        if !schedule::poll_is_due(meta.validity, known.map(|known| known.poll_at), now) {
+            return Ok(None);
+        }
+        let session = match authority.session().await {
+            Ok(session) => session,
+            Err(_) => return Ok(Some(now.plus(schedule::ARI_RETRY))),
+        };
+        if !session.directory().offers_renewal_info() {
+            return Ok(None);
+        }
+        match session.renewal_info(&cert_id).await {
+            Ok(info) => {
+                if let Some(url) = &info.explanation_url {
+                    let text = format!("the CA explains its renewal window at {url}");
+                    self.hands.sink.note(Event::Noticed { name: lock.name().clone(), text });
+                }
+                standing.facts.ari = Some(AriFacts {
+                    window: info.window,
+                    cert_id,
+                    explanation_url: info.explanation_url,
+                    fetched_at: now,
+                    poll_at: now.plus(info.retry_after),
+                });
+                self.store().save_state(lock, &standing.facts)?;
+                Ok(None)
+            }
+            Err(RenewalInfoError::Temporary(_)) => Ok(Some(now.plus(schedule::ARI_RETRY))),
+            Err(_) => Ok(Some(now.plus(RenewalInfoError::LATER))),
+        }
+    }
+}

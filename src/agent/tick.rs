@@ -1,0 +1,80 @@
+//! One pass over what is due.
+
+use futures_util::StreamExt;
+
+use super::plan::{Insistence, wake};
+use super::work::{Done, Wish};
+use super::{Agent, Trouble};
+use crate::model::name::CertName;
+use crate::store::index::IndexRead;
+
+/// What one pass is to look at, and how hard.
+#[derive(Clone, Debug)]
+pub(crate) struct Pass {
+    /// Empty for all that are due.
+    pub(crate) names: Vec<CertName>,
+    pub(crate) force: bool,
+    pub(crate) jobs: usize,
+}
+
+impl Agent {
+    /// Renews what is due, several at a time. One certificate's trouble is no other's.
+    pub(crate) async fn renew(&self, pass: &Pass) -> Result<Vec<Done>, Trouble> {
+        let names = self.candidates(pass)?;
+        let jobs = names.into_iter().map(|name| self.renew_one(name, pass));
+        let mut done: Vec<Done> =
+            futures_util::stream::iter(jobs).buffer_unordered(pass.jobs).collect().await;
+        done.sort_by(|a, b| a.name.cmp(&b.name));
+        if let Some(first) = done.first() {
+            self.after_all(&first.name.clone()).await;
+        }
+        Ok(done)
+    }
+
+    async fn renew_one(&self, name: CertName, pass: &Pass) -> Done {
+        let settings = match self.settings(&name) {
+            Ok(Some((settings, _))) => settings,
+            Ok(None) => {
+                let path = self.store().layout().settings(&name);
+                return Done::failed(name, Trouble::NoSettings { path });
+            }
+            Err(trouble) => return Done::failed(name, trouble),
+        };
+        let by_hand = !pass.names.is_empty();
+        let insistence = Insistence { force: pass.force, by_hand, changed: false };
+        let (new_settings, agree_terms, may_register) = (None, false, true);
+        self.work(Wish { name, settings, new_settings, insistence, agree_terms, may_register })
+            .await
+    }
+
+    fn candidates(&self, pass: &Pass) -> Result<Vec<CertName>, Trouble> {
+        if !pass.names.is_empty() {
+            return Ok(pass.names.clone());
+        }
+        let store = self.store();
+        let now = self.hands.clock.now();
+        match store.due_from_index(now)? {
+            _ if pass.force => Ok(store.names()?.into_iter().collect()),
+            IndexRead::Fresh { due, .. } => Ok(due),
+            IndexRead::Stale(stamp) => {
+                let names = store.names()?;
+                let entries = names.iter().map(|name| (name.clone(), self.wake_of(name)));
+                store.rebuild_index(&stamp, entries)?;
+                Ok(names
+                    .into_iter()
+                    .filter(|name| self.wake_of(name).is_some_and(|at| at <= now))
+                    .collect())
+            }
+        }
+    }
+
+    /// When a certificate wants to be looked at; at once where that cannot be told.
+    fn wake_of(&self, name: &CertName) -> Option<crate::model::time::Timestamp> {
+        let now = self.hands.clock.now();
+        let (Ok(Some((settings, _))), Ok(standing)) = (self.settings(name), self.standing(name))
+        else {
+            return Some(now);
+        };
+        wake(&standing, &settings, &self.seed(standing.newest.as_ref().map(|(_, meta)| meta)), now)
+    }
+}

@@ -1,0 +1,60 @@
+//! What can go wrong above the pipeline: settings that cannot be used, things that do not exist.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::certificate::RootsError;
+use crate::config::{ConfigError, SecretError};
+use crate::model::generation::Generation;
+use crate::model::name::CertName;
+use crate::model::time::Timestamp;
+use crate::pipeline::Cause;
+use crate::store::StoreError;
+
+/// Why something could not be done, besides the causes a run knows.
+#[derive(Debug, Error)]
+pub(crate) enum Trouble {
+    #[error(transparent)]
+    Cause(#[from] Cause),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("cannot get the secret of the external account binding")]
+    Secret(#[from] SecretError),
+    #[error("cannot read the trust roots in {}", path.display())]
+    RootsFile { path: PathBuf, source: std::io::Error },
+    #[error("cannot use the trust roots in {}", path.display())]
+    Roots { path: PathBuf, source: RootsError },
+    #[error("{name:?} is no CA this version knows, and no [[ca]] of the settings")]
+    UnknownCa { name: String, nearest: Option<String> },
+    #[error("Buypass has ended its free ACME service; no certificate can come from it")]
+    EndedCa,
+    #[error("failover between several CAs is not supported by this version")]
+    SeveralCas,
+    #[error("the CA {ca} has no staging directory that is known; give one with --server")]
+    NoStaging { ca: String },
+    #[error("the embedded CA did not start")]
+    Embedded(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("there is no certificate named {name}")]
+    NoCertificate { name: CertName, nearest: Option<CertName> },
+    #[error("there is no certificate yet")]
+    NothingHeld,
+    #[error("{} does not exist, so what is wanted is not known", path.display())]
+    NoSettings { path: PathBuf },
+    #[error("the key cannot be handed to {kind} {name:?}: there is none of that name")]
+    NoSuchAccount { kind: &'static str, name: String },
+    #[error("there is no generation {generation}")]
+    NoGeneration { generation: Generation },
+    #[error("there is no earlier generation to go back to")]
+    NothingEarlier,
+    #[error("generation {generation} {why}; --force puts it into service all the same")]
+    Unfit { generation: Generation, why: String },
+    #[error("the stored retry time has not come")]
+    Blocked { until: Timestamp },
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Cause(error.into())
+    }
+}

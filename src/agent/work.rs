@@ -1,0 +1,329 @@
+//! One certificate, from its lock to its next instant.
+
+use std::time::Duration;
+
+use super::plan::{Insistence, Plan, Standing, Why, plan, wake};
+use super::{Agent, Trouble};
+use crate::config::CertSettings;
+use crate::model::event::{Event, Phase};
+use crate::model::fault::Fault;
+use crate::model::generation::Generation;
+use crate::model::name::CertName;
+use crate::model::time::Timestamp;
+use crate::pipeline::{Authority, Cause, Outcome, Run, Task};
+use crate::schedule::{self, Due, backoff};
+use crate::store::disk::Access;
+use crate::store::journal::{LastFailure, NextRenewal, QueuedDeploy};
+use crate::store::lock::Lock;
+use crate::store::{Store, StoreError};
+
+/// What is wanted of one certificate in this run.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    pub(crate) name: CertName,
+    pub(crate) settings: CertSettings,
+    /// The settings file to write once there is a certificate.
+    pub(crate) new_settings: Option<String>,
+    pub(crate) insistence: Insistence,
+    pub(crate) agree_terms: bool,
+    /// Whether an account may be created for it.
+    pub(crate) may_register: bool,
+}
+
+/// How a certificate's part of a run ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ended {
+    Renewed,
+    /// Issued into the archive; what is live is pinned.
+    Stocked,
+    /// A generation of the archive was put into service.
+    Deployed,
+    NotDue,
+    /// To be tried again at the stored time.
+    Retry,
+    NotDeployed,
+    RolledBack,
+    /// What is live is wrong.
+    NeedsOperator,
+    /// Failed, and trying again will not help.
+    Failed,
+    /// Another run holds it.
+    Locked,
+}
+
+/// What was done for one certificate, and where it stands.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) name: CertName,
+    pub(crate) ended: Ended,
+    pub(crate) why: Option<Why>,
+    pub(crate) trouble: Option<Trouble>,
+    pub(crate) standing: Standing,
+    pub(crate) phases: Vec<(Phase, Duration)>,
+    pub(crate) ari_exempt: Option<bool>,
+}
+
+impl Done {
+    fn new(name: CertName, ended: Ended) -> Self {
+        let (standing, phases) = (Standing::default(), Vec::new());
+        Self { name, ended, why: None, trouble: None, standing, phases, ari_exempt: None }
+    }
+
+    /// A certificate whose part ended before anything was looked at.
+    pub(crate) fn failed(name: CertName, trouble: Trouble) -> Self {
+        let locked = matches!(&trouble, Trouble::Cause(Cause::Store(StoreError::Locked { .. })));
+        let ended = if locked { Ended::Locked } else { Ended::Failed };
+        Self { trouble: Some(trouble), ..Self::new(name, ended) }
+    }
+}
+
+impl Agent {
+    /// Does for a certificate what is to be done now. Whatever happens is told in the result.
+    pub(crate) async fn work(&self, wish: Wish) -> Done {
+        let name = wish.name.clone();
+        let lock = match self.store().lock(&name) {
+            Ok(lock) => lock,
+            Err(error) => return Done::failed(name, error.into()),
+        };
+        match self.work_locked(&lock, wish).await {
+            Ok(done) => done,
+            Err(trouble) => {
+                let standing = self.standing(&name).unwrap_or_default();
+                Done { standing, ..Done::failed(name, trouble) }
+            }
+        }
+    }
+
+    async fn work_locked(&self, lock: &Lock, mut wish: Wish) -> Result<Done, Trouble> {
+        let mut standing = self.recovered(lock)?;
+        let authority = self.authorities.wanted(&wish.settings).await?;
+        let poll_again = self.poll_ari(lock, &mut standing, &authority).await?;
+        let now = self.hands.clock.now();
+        let seed = self.seed(standing.newest.as_ref().map(|(_, meta)| meta));
+        let mut done = match plan(&standing, &wish.settings, &seed, wish.insistence, now) {
+            Plan::Do(task, why) => {
+                let done = self.run(lock, &mut wish, &authority, &mut standing, task).await?;
+                Done { why: Some(why), ..done }
+            }
+            Plan::Wait(due) => {
+                self.keep_changed_settings(lock, &mut wish)?;
+                let blocked = matches!(due, Due::Blocked(..));
+                Done::new(lock.name().clone(), if blocked { Ended::Retry } else { Ended::NotDue })
+            }
+        };
+        self.settle(lock, &wish.settings, &mut standing, poll_again)?;
+        done.standing = standing;
+        Ok(done)
+    }
+
+    /// Finishes or undoes what a crash left, tells of it, and says how things stand then.
+    fn recovered(&self, lock: &Lock) -> Result<Standing, Trouble> {
+        let recovery = self.store().recover(lock)?;
+        if let Some(repaired) = &recovery.state_repaired {
+            let text = format!("its state was rebuilt from archive and live: {}", repaired.why);
+            self.hands.sink.note(Event::Noticed { name: lock.name().clone(), text });
+        }
+        if let crate::store::recover::LiveRecovery::Mended { to, why } = &recovery.live {
+            let text = format!("live was mended to generation {to}: {why}");
+            self.hands.sink.note(Event::Noticed { name: lock.name().clone(), text });
+        }
+        self.standing_with(lock.name(), recovery.state)
+    }
+
+    async fn run(
+        &self,
+        lock: &Lock,
+        wish: &mut Wish,
+        authority: &Authority,
+        standing: &mut Standing,
+        task: Task,
+    ) -> Result<Done, Trouble> {
+        let orders = !matches!(task, Task::Deploy(_));
+        let held_before = standing.newest.is_some();
+        let may_create = wish.may_register && !(held_before && known_customer(standing, authority));
+        let mut run = Run {
+            hands: &self.hands,
+            authority,
+            application: self
+                .authorities
+                .application(&wish.settings, wish.agree_terms, may_create)
+                .await?,
+            name: &wish.name,
+            settings: &wish.settings,
+            lock,
+            task,
+            facts: &mut standing.facts,
+            access: access(&wish.settings)?,
+            new_settings: wish.new_settings.take(),
+            phases: Vec::new(),
+            ari_exempt: None,
+        };
+        let before = if orders { self.before_ordering(&wish.settings).await } else { Ok(()) };
+        let outcome = match before {
+            Ok(()) => run.walk().await,
+            Err(cause) => Outcome::Untouched(cause),
+        };
+        let (phases, ari_exempt) = (std::mem::take(&mut run.phases), run.ari_exempt);
+        let done = self.record(lock, standing, outcome, task)?;
+        if orders {
+            let good = matches!(done.ended, Ended::Renewed | Ended::Stocked);
+            self.after_ordering(&wish.settings, good).await;
+            if good {
+                self.poll_ari(lock, standing, authority).await?;
+            }
+        }
+        Ok(Done { phases, ari_exempt, ..done })
+    }
+
+    /// Writes down how a run ended, for the next one.
+    fn record(
+        &self,
+        lock: &Lock,
+        standing: &mut Standing,
+        outcome: Outcome,
+        task: Task,
+    ) -> Result<Done, Trouble> {
+        let name = lock.name().clone();
+        let now = self.hands.clock.now();
+        let mut facts = self.store().state(&name)?.0;
+        facts.last_run = Some(now);
+        let deployed =
+            if matches!(task, Task::Deploy(_)) { Ended::Deployed } else { Ended::Renewed };
+        let (ended, cause) = match outcome {
+            Outcome::Renewed(generation) => {
+                facts.deploy_queue.retain(|queued| queued.generation > generation);
+                (deployed, None)
+            }
+            Outcome::Stocked(_) => (Ended::Stocked, None),
+            Outcome::Untouched(cause) => (Ended::Retry, Some(cause)),
+            Outcome::NotDeployed(generation, cause) => {
+                self.queue(&mut facts, standing, generation, now);
+                (Ended::NotDeployed, Some(cause))
+            }
+            Outcome::RolledBack(generation, cause) => {
+                if matches!(cause, Cause::Hook(_) | Cause::HookDirectory(_)) {
+                    // The certificate is good; it is the server that did not take it.
+                    facts.bad.remove(&generation);
+                    self.queue(&mut facts, standing, generation, now);
+                }
+                (Ended::RolledBack, Some(cause))
+            }
+            Outcome::NeedsOperator(_, cause) => (Ended::NeedsOperator, Some(cause)),
+        };
+        match &cause {
+            None => {
+                facts.failures = 0;
+                facts.last_failure = None;
+                facts.last_success = Some(now);
+            }
+            Some(cause) if ended == Ended::Retry => {
+                facts.failures = facts.failures.saturating_add(1);
+                let retry_at = retry_at(cause, facts.failures, standing, now);
+                facts.last_failure =
+                    Some(LastFailure { at: now, message: cause.to_string(), retry_at });
+            }
+            Some(_) => {}
+        }
+        self.store().save_state(lock, &facts)?;
+        *standing = self.standing_with(&name, facts)?;
+        let permanent = matches!(cause.as_ref().map(Cause::fault), Some(Fault::Permanent));
+        let ended = if ended == Ended::Retry && permanent { Ended::Failed } else { ended };
+        Ok(Done { trouble: cause.map(Trouble::Cause), ..Done::new(name, ended) })
+    }
+
+    /// Puts a generation that a target did not take into the deploy queue.
+    fn queue(
+        &self,
+        facts: &mut crate::store::journal::State,
+        standing: &Standing,
+        generation: Generation,
+        now: Timestamp,
+    ) {
+        let before = facts.deploy_queue.iter().find(|queued| queued.generation == generation);
+        let attempts = before.map_or(0, |queued| queued.attempts).saturating_add(1);
+        let next_at = now.plus(backoff::wait(attempts, runway(standing, now)));
+        facts.deploy_queue.retain(|queued| queued.generation != generation);
+        let target = "hooks".to_owned();
+        facts.deploy_queue.push(QueuedDeploy { target, generation, attempts, next_at });
+    }
+
+    /// Plans the next renewal and tells the index when to look again.
+    fn settle(
+        &self,
+        lock: &Lock,
+        settings: &CertSettings,
+        standing: &mut Standing,
+        poll_again: Option<Timestamp>,
+    ) -> Result<(), Trouble> {
+        let now = self.hands.clock.now();
+        let seed = self.seed(standing.newest.as_ref().map(|(_, meta)| meta));
+        let next = match plan(standing, settings, &seed, Insistence::default(), now) {
+            Plan::Do(_, Why::Due(reason)) => Some((now, reason)),
+            Plan::Do(..) => None,
+            Plan::Wait(due) => {
+                let (Due::At(at, reason) | Due::Blocked(at, reason)) = due else {
+                    unreachable!("what is due now is not waited for")
+                };
+                Some((at, reason))
+            }
+        };
+        let next = next.map(|(at, reason)| NextRenewal {
+            at,
+            source: reason.source().to_owned(),
+            reason: reason.to_string(),
+        });
+        if standing.facts.next_renewal != next {
+            standing.facts.next_renewal = next;
+            self.store().save_state(lock, &standing.facts)?;
+        }
+        let wake = wake(standing, settings, &seed, now).into_iter().chain(poll_again).min();
+        Ok(self.store().update_index(lock.name(), wake)?)
+    }
+
+    /// Settings that need no new certificate are kept at once.
+    fn keep_changed_settings(&self, lock: &Lock, wish: &mut Wish) -> Result<(), Trouble> {
+        if let Some(text) = wish.new_settings.take() {
+            self.store().write_settings(lock, text.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether this CA issued what is held: then the account existed, and a missing key was lost.
+fn known_customer(standing: &Standing, authority: &Authority) -> bool {
+    standing.newest.as_ref().is_some_and(|(_, meta)| meta.ca == authority.name())
+}
+
+/// The time until what is served expires; none where nothing is.
+pub(crate) fn runway(standing: &Standing, now: Timestamp) -> Duration {
+    standing.live.as_ref().map_or(Duration::ZERO, |(_, meta)| meta.validity.not_after.since(now))
+}
+
+fn retry_at(cause: &Cause, failures: u32, standing: &Standing, now: Timestamp) -> Timestamp {
+    let spaced = now.plus(backoff::wait(failures, runway(standing, now)));
+    match cause.fault() {
+        Fault::WaitUntil(until) => until.max(spaced),
+        Fault::Passing | Fault::Permanent => spaced,
+    }
+}
+
+/// Owner, group and mode as numbers.
+fn access(settings: &CertSettings) -> Result<Access, Trouble> {
+    let wanted = &settings.permissions;
+    let no_such = |kind, name: &String| Trouble::NoSuchAccount { kind, name: name.clone() };
+    let owner = match &wanted.owner {
+        Some(name) => {
+            let user = nix::unistd::User::from_name(name).ok().flatten();
+            Some(user.ok_or_else(|| no_such("user", name))?.uid.as_raw())
+        }
+        None => None,
+    };
+    let group = match &wanted.group {
+        Some(name) => {
+            let group = nix::unistd::Group::from_name(name).ok().flatten();
+            Some(group.ok_or_else(|| no_such("group", name))?.gid.as_raw())
+        }
+        None => None,
+    };
+    Ok(Access { owner, group, mode: wanted.mode.unwrap_or(Access::default().mode) })
+}
