@@ -1,4 +1,37 @@
 //! Certificate-renewal agent for the age of 6-day certificates.
+//!
+//! One job: a valid certificate is always being served, and nobody has to think about it.
+//!
+//! # The house
+//! The sources are eight floors; a module may use floors below its own and its own folder, nothing
+//! else (`tests/floors.rs` holds this).
+//!
+//! | floor | rooms | what they know |
+//! |---|---|---|
+//! | 8 | `cli` | people: arguments, reports, exit codes |
+//! | 7 | `drill` | an ACME CA of our own, to rehearse against |
+//! | 6 | `agent` | wiring: real clocks, disks, CAs; one pass over what is due |
+//! | 5 | `pipeline`, `config` | one certificate's walk from wanted to served; files to settings |
+//! | 4 | `store`, `acme`, `challenge`, `deploy`, `probe` | one part of the world each, and not each other |
+//! | 3 | `schedule`, `pipeline::machine` | judgement: when, and what may follow what |
+//! | 2 | `certificate` | chains and keys, parsed or refused |
+//! | 1 | `model` | the nouns |
+//!
+//! Floors 1 to 3 are pure: no clock, no dice, no disk, no network. What is to be decided is decided
+//! there, as functions that can be tested as tables; what is to be done is done on floor 4 by rooms
+//! that do not know each other; only the pipeline holds both.
+//!
+//! # A renewal
+//! `cli` reads the arguments; `agent` takes the certificate's lock, lets the `store` recover what a
+//! crash left, asks the CA for its renewal window and lets `schedule::due` decide. If it is time, a
+//! run walks through the states of `pipeline::machine`: the key is stored before anything is ordered,
+//! the order's URL before it is finalized; what comes back is archived, read back from the disk and
+//! judged by `certificate`; a snapshot is taken; one exchange of two directories makes it live; hooks
+//! put it to use. From the snapshot on any failure goes back to what was live before.
+//!
+//! # Where things are said once
+//! Paths in `store::layout`, CAs in `acme::ca`, exit codes in `cli::exit`, the command line in
+//! `cli::args`, environment of hooks in `deploy::hook`.
 
 mod acme;
 mod agent;
@@ -18,6 +51,6 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Runs one command line and returns its exit code.
-pub fn run(_args: impl Iterator<Item = OsString>) -> ExitCode {
-    ExitCode::SUCCESS
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    cli::run(args.into_iter().collect())
 }

@@ -1,11 +1,15 @@
 //! Floor 6: wiring. The only place that builds real clocks, disks and clients.
 
+pub(crate) mod audit;
 pub(crate) mod authorities;
 pub(crate) mod clock;
+pub(crate) mod home;
 mod hooks_once;
 mod plan;
+pub(crate) mod put_back;
+mod revoke;
 mod standing;
-mod tick;
+pub(crate) mod tick;
 mod trouble;
 mod work;
 

@@ -1,11 +1,14 @@
 //! One pass over what is due.
 
+use std::sync::Arc;
+
 use futures_util::StreamExt;
 
 use super::plan::{Insistence, wake};
 use super::work::{Done, Wish};
 use super::{Agent, Trouble};
 use crate::model::name::CertName;
+use crate::model::time::Timestamp;
 use crate::store::index::IndexRead;
 
 /// What one pass is to look at, and how hard.
@@ -19,9 +22,17 @@ pub(crate) struct Pass {
 
 impl Agent {
     /// Renews what is due, several at a time. One certificate's trouble is no other's.
-    pub(crate) async fn renew(&self, pass: &Pass) -> Result<Vec<Done>, Trouble> {
+    ///
+    /// Must be called within a tokio runtime; each certificate is a task of its own.
+    pub(crate) async fn renew(self: &Arc<Self>, pass: &Pass) -> Result<Vec<Done>, Trouble> {
         let names = self.candidates(pass)?;
-        let jobs = names.into_iter().map(|name| self.renew_one(name, pass));
+        let jobs = names.into_iter().map(|name| {
+            let (agent, pass, task_name) = (Arc::clone(self), pass.clone(), name.clone());
+            async move {
+                let task = tokio::spawn(async move { agent.renew_one(task_name, &pass).await });
+                task.await.unwrap_or_else(|_| Done::failed(name, Trouble::Crashed))
+            }
+        });
         let mut done: Vec<Done> =
             futures_util::stream::iter(jobs).buffer_unordered(pass.jobs).collect().await;
         done.sort_by(|a, b| a.name.cmp(&b.name));
@@ -69,7 +80,7 @@ impl Agent {
     }
 
     /// When a certificate wants to be looked at; at once where that cannot be told.
-    fn wake_of(&self, name: &CertName) -> Option<crate::model::time::Timestamp> {
+    fn wake_of(&self, name: &CertName) -> Option<Timestamp> {
         let now = self.hands.clock.now();
         let (Ok(Some((settings, _))), Ok(standing)) = (self.settings(name), self.standing(name))
         else {

@@ -8,7 +8,6 @@ use crate::certificate::RootsError;
 use crate::config::{ConfigError, SecretError};
 use crate::model::generation::Generation;
 use crate::model::name::CertName;
-use crate::model::time::Timestamp;
 use crate::pipeline::Cause;
 use crate::store::StoreError;
 
@@ -49,8 +48,8 @@ pub(crate) enum Trouble {
     NothingEarlier,
     #[error("generation {generation} {why}; --force puts it into service all the same")]
     Unfit { generation: Generation, why: String },
-    #[error("the stored retry time has not come")]
-    Blocked { until: Timestamp },
+    #[error("a defect of acmeagent: its work on this certificate crashed")]
+    Crashed,
 }
 
 impl From<StoreError> for Trouble {

@@ -94,7 +94,14 @@ impl Agent {
         }
     }
 
-    async fn work_locked(&self, lock: &Lock, mut wish: Wish) -> Result<Done, Trouble> {
+    /// [`Self::work`] for the only certificate of a run, with the post hooks at its end.
+    pub(crate) async fn work_alone(&self, wish: Wish) -> Done {
+        let done = self.work(wish).await;
+        self.after_all(&done.name).await;
+        done
+    }
+
+    pub(super) async fn work_locked(&self, lock: &Lock, mut wish: Wish) -> Result<Done, Trouble> {
         let mut standing = self.recovered(lock)?;
         let authority = self.authorities.wanted(&wish.settings).await?;
         let poll_again = self.poll_ari(lock, &mut standing, &authority).await?;
@@ -117,7 +124,7 @@ impl Agent {
     }
 
     /// Finishes or undoes what a crash left, tells of it, and says how things stand then.
-    fn recovered(&self, lock: &Lock) -> Result<Standing, Trouble> {
+    pub(super) fn recovered(&self, lock: &Lock) -> Result<Standing, Trouble> {
         let recovery = self.store().recover(lock)?;
         if let Some(repaired) = &recovery.state_repaired {
             let text = format!("its state was rebuilt from archive and live: {}", repaired.why);
@@ -130,7 +137,7 @@ impl Agent {
         self.standing_with(lock.name(), recovery.state)
     }
 
-    async fn run(
+    pub(super) async fn run(
         &self,
         lock: &Lock,
         wish: &mut Wish,
@@ -248,7 +255,7 @@ impl Agent {
     }
 
     /// Plans the next renewal and tells the index when to look again.
-    fn settle(
+    pub(super) fn settle(
         &self,
         lock: &Lock,
         settings: &CertSettings,

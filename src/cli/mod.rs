@@ -1,4 +1,113 @@
-//! cli
+//! Floor 8: people. One file per verb; what they share stands in [`context`] and [`report`].
+
+mod account;
 pub(crate) mod args;
+mod check;
+mod context;
+mod delete;
+mod drill;
 pub(crate) mod exit;
+mod failure;
+mod generate;
+mod issue;
+mod lines;
+mod progress;
+mod rehearsal;
+mod renew;
 pub(crate) mod report;
+mod revoke;
+mod rollback;
+mod snapshot;
+mod status;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use args::{Cli, Verb};
+use context::Context;
+use exit::Exit;
+use report::{Failure, Talk};
+
+/// Reads the command line, does what it says, says what came of it.
+pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
+    harden();
+    let json = args.iter().any(|arg| arg == "--json");
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, json),
+    };
+    let talk = Talk::new(&cli.global);
+    let context = match Context::new(talk, &cli.global) {
+        Ok(context) => context,
+        Err(failure) => return talk.finish(cli.verb.word(), Err(failure)).into(),
+    };
+    dispatch(&context, cli.verb)
+}
+
+fn dispatch(context: &Context, verb: Verb) -> ExitCode {
+    let word = verb.word();
+    let result = match verb {
+        Verb::Issue(args) => issue::run(context, &args),
+        Verb::Renew(args) => renew::run(context, &args),
+        Verb::Check(args) => return check::run(context, &args),
+        Verb::Rollback(args) => rollback::run(context, &args),
+        Verb::Snapshot(args) => snapshot::run(context, args),
+        Verb::Status(args) => status::run(context, &args),
+        Verb::Revoke(args) => revoke::run(context, &args),
+        Verb::Delete(args) => delete::run(context, &args),
+        Verb::Account(args) => account::run(context, &args),
+        Verb::Drill(args) => drill::run(context, args),
+        Verb::Generate(args) => return generate::run(&args),
+    };
+    context.talk.finish(word, result).into()
+}
+
+impl Verb {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Issue(_) => "issue",
+            Self::Renew(_) => "renew",
+            Self::Check(_) => "check",
+            Self::Rollback(_) => "rollback",
+            Self::Snapshot(_) => "snapshot",
+            Self::Status(_) => "status",
+            Self::Revoke(_) => "revoke",
+            Self::Delete(_) => "delete",
+            Self::Account(_) => "account",
+            Self::Drill(_) => "drill",
+            Self::Generate(_) => "generate",
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// What clap has to say: help and version as they are, a mistake as JSON where JSON was asked for.
+fn usage(error: &clap::Error, json: bool) -> ExitCode {
+    let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if json && !asked_for {
+        let talk = Talk { json: true, quiet: false, verbose: false };
+        let text = error.render().to_string();
+        let message = text.trim_start_matches("error: ").trim_end();
+        return talk.finish("", Err(Failure::config(message))).into();
+    }
+    // A reader that went away is no error of ours.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Config.into() } else { Exit::Ok.into() }
+}
+
+/// Keys live in our memory and files: no core dumps, nothing readable by others even for a moment.
+fn harden() {
+    use nix::sys::{prctl, resource, stat};
+    stat::umask(stat::Mode::from_bits_truncate(0o077));
+    // Refusing to start because a sandbox forbids one of these would help nobody.
+    let _ = prctl::set_dumpable(false);
+    let _ = resource::setrlimit(resource::Resource::RLIMIT_CORE, 0, 0);
+}

@@ -73,9 +73,6 @@ pub(crate) struct CertificateLine {
     pub(crate) ari_exempt: Option<bool>,
     pub(crate) phases: Vec<PhaseTime>,
     pub(crate) error: Option<Failure>,
-    /// What `--json` says through other keys already.
-    #[serde(skip)]
-    pub(crate) notices: Vec<String>,
 }
 
 impl CertificateLine {

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::name::CertName;
 
 /// The walk of one certificate through the pipeline, as an observer sees it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Phase {
     Precheck,
     Acquire,
@@ -17,6 +14,20 @@ pub(crate) enum Phase {
     Deploy,
     Verify,
     RollBack,
+}
+
+impl Phase {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Precheck => "precheck",
+            Self::Acquire => "acquire",
+            Self::Validate => "validate",
+            Self::Snapshot => "snapshot",
+            Self::Deploy => "deploy",
+            Self::Verify => "verify",
+            Self::RollBack => "roll_back",
+        }
+    }
 }
 
 /// Something that happened to one certificate.

@@ -3,6 +3,7 @@
 pub(crate) mod challenge;
 pub(crate) mod event;
 pub(crate) mod fault;
+pub(crate) mod finding;
 pub(crate) mod generation;
 pub(crate) mod name;
 pub(crate) mod time;

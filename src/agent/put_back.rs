@@ -1,0 +1,118 @@
+//! Back to an earlier generation, and held there.
+
+use super::work::{Done, Wish};
+use super::{Agent, Insistence, Trouble};
+use crate::model::generation::{Generation, SnapshotId};
+use crate::model::name::CertName;
+use crate::pipeline::Task;
+use crate::store::journal::Pin;
+use crate::store::lock::Lock;
+
+/// Where to go back to.
+#[derive(Clone, Debug)]
+pub(crate) enum Destination {
+    /// The newest good generation before the live one.
+    Earlier,
+    Generation(Generation),
+    /// What was live in a snapshot, brought back from it should the archive have lost it.
+    Snapshot(SnapshotId),
+}
+
+impl Agent {
+    /// Puts an earlier generation into service, verified, and pins it there.
+    pub(crate) async fn put_back(
+        &self,
+        name: &CertName,
+        destination: &Destination,
+        force: bool,
+    ) -> Result<Done, Trouble> {
+        let lock = self.store().lock(name)?;
+        let mut standing = match destination {
+            // Recovery would mend live to another generation first; what is restored decides here.
+            Destination::Snapshot(id) => {
+                let generation = self.store().restore(id, &lock)?;
+                let standing = self.recovered(&lock)?;
+                return self.put(&lock, standing, generation, force).await;
+            }
+            _ => self.recovered(&lock)?,
+        };
+        let generation = match destination {
+            Destination::Generation(generation) => *generation,
+            _ => self.earlier(&lock, &mut standing)?,
+        };
+        self.put(&lock, standing, generation, force).await
+    }
+
+    fn earlier(&self, lock: &Lock, standing: &mut super::Standing) -> Result<Generation, Trouble> {
+        let (live, _) = standing.live.as_ref().ok_or(Trouble::NothingHeld)?;
+        let older = self.store().generations(lock.name())?.into_iter().rev();
+        let mut older = older.filter(|g| g < live && !standing.facts.bad.contains(g));
+        older.next().ok_or(Trouble::NothingEarlier)
+    }
+
+    async fn put(
+        &self,
+        lock: &Lock,
+        mut standing: super::Standing,
+        generation: Generation,
+        force: bool,
+    ) -> Result<Done, Trouble> {
+        let name = lock.name().clone();
+        if !self.store().generations(&name)?.contains(&generation) {
+            return Err(Trouble::NoGeneration { generation });
+        }
+        let meta = self.store().meta(&name, generation)?;
+        let now = self.hands.clock.now();
+        let unfit = if standing.facts.bad.contains(&generation) {
+            Some("is marked bad".to_owned())
+        } else if meta.validity.not_after < now {
+            Some(format!("expired at {}", meta.validity.not_after))
+        } else {
+            None
+        };
+        if let Some(why) = unfit.filter(|_| !force) {
+            return Err(Trouble::Unfit { generation, why });
+        }
+        let Some((settings, _)) = self.settings(&name)? else {
+            return Err(Trouble::NoSettings { path: self.store().layout().settings(&name) });
+        };
+        // Pinned first: a crash after the switch must not let the next `renew` undo it.
+        let pin_before = standing.facts.pin;
+        let is_newest = standing.newest.as_ref().is_some_and(|(newest, _)| *newest == generation);
+        standing.facts.bad.remove(&generation);
+        standing.facts.deploy_queue.clear();
+        standing.facts.intent = None;
+        standing.facts.pin =
+            (!is_newest).then_some(Pin { generation, until: meta.validity.not_after });
+        self.store().save_state(lock, &standing.facts)?;
+        let insistence = Insistence { force, by_hand: true, changed: false };
+        let (new_settings, agree_terms, may_register) = (None, false, false);
+        let mut wish = Wish { name, settings, new_settings, insistence, agree_terms, may_register };
+        let authority = self.authorities.wanted(&wish.settings).await?;
+        let mut done =
+            self.run(lock, &mut wish, &authority, &mut standing, Task::Deploy(generation)).await?;
+        if done.trouble.is_some() {
+            standing.facts.pin = pin_before;
+            self.store().save_state(lock, &standing.facts)?;
+        }
+        self.settle(lock, &wish.settings, &mut standing, None)?;
+        done.standing = standing;
+        Ok(done)
+    }
+
+    /// Lets the newest good generation go live again.
+    pub(crate) async fn unpin(&self, name: &CertName) -> Result<Done, Trouble> {
+        let lock = self.store().lock(name)?;
+        let mut facts = self.recovered(&lock)?.facts;
+        facts.pin = None;
+        self.store().save_state(&lock, &facts)?;
+        let Some((settings, _)) = self.settings(name)? else {
+            return Err(Trouble::NoSettings { path: self.store().layout().settings(name) });
+        };
+        let insistence = Insistence { by_hand: true, ..Insistence::default() };
+        let name = name.clone();
+        let (new_settings, agree_terms, may_register) = (None, false, false);
+        let wish = Wish { name, settings, new_settings, insistence, agree_terms, may_register };
+        self.work_locked(&lock, wish).await
+    }
+}

@@ -1,0 +1,51 @@
+//! `account`.
+
+use serde_json::json;
+
+use super::args::{Account, AccountAction};
+use super::context::Context;
+use super::issue::apply_ca;
+use super::report::{Failure, Report};
+use crate::acme::AccountFacts;
+use crate::agent::Agent;
+use crate::config::CertSettings;
+use crate::pipeline::{Authority, Cause};
+
+pub(super) fn run(context: &Context, args: &Account) -> Result<Report, Failure> {
+    let mut settings = context.main_settings()?.new_certificate(Vec::new());
+    apply_ca(context, &mut settings, &args.ca)?;
+    let agent = context.agent()?;
+    context.block_on(act(&agent, &settings, args))?
+}
+
+async fn act(agent: &Agent, settings: &CertSettings, args: &Account) -> Result<Report, Failure> {
+    let authority = agent.authorities.wanted(settings).await?;
+    let registers = args.action == AccountAction::Register;
+    let application = agent.authorities.application(settings, args.ca.agree_tos, registers).await?;
+    match args.action {
+        AccountAction::Show | AccountAction::Register => {}
+        AccountAction::RotateKey => authority.rotate_key(agent.store()).await?,
+        AccountAction::Deactivate => {
+            authority.deactivate(agent.store()).await?;
+            let text = format!("the account at {} is closed for good\n", authority.name());
+            return Ok(Report { text, ..Report::default() });
+        }
+    }
+    let account = authority.account(agent.store(), &application).await?;
+    let facts = account.facts().await.map_err(Cause::from)?;
+    let rotated = args.action == AccountAction::RotateKey;
+    Ok(told(&authority, &facts, rotated))
+}
+
+fn told(authority: &Authority, facts: &AccountFacts, rotated: bool) -> Report {
+    let AccountFacts { url, status, contacts } = facts;
+    let status = status.as_str();
+    let more = json!({"ca": authority.name(), "url": url, "status": status, "contacts": contacts});
+    let contacts = if contacts.is_empty() { "none".to_owned() } else { contacts.join(", ") };
+    let mut text =
+        format!("{}: {url}\n  status    {status}\n  contacts  {contacts}\n", authority.name());
+    if rotated {
+        text += "  key       replaced\n";
+    }
+    Report { more: Some(("account", more)), text, ..Report::default() }
+}

@@ -1,0 +1,137 @@
+//! What every verb starts from.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::args::Global;
+use super::exit::Exit;
+use super::progress::Progress;
+use super::report::{Failure, Talk};
+use crate::agent::clock::SystemClock;
+use crate::agent::home::{self, Surroundings};
+use crate::agent::{Agent, Trouble, Wiring};
+use crate::config::MainSettings;
+use crate::model::name::CertName;
+use crate::model::time::{Clock, Timestamp};
+use crate::store::Store;
+use crate::store::disk::Real;
+use crate::store::layout::Layout;
+
+pub(crate) struct Context {
+    pub(crate) talk: Talk,
+    pub(crate) around: Surroundings,
+    pub(crate) layout: Layout,
+    pub(crate) clock: Arc<dyn Clock>,
+    stop: watch::Sender<bool>,
+}
+
+impl Context {
+    pub(crate) fn new(talk: Talk, global: &Global) -> Result<Self, Failure> {
+        let around = Surroundings::of_process().map_err(|error| {
+            Failure::of(Exit::Config, &error).hint("start from a directory that exists")
+        })?;
+        let layout = home::layout(global.home.as_deref(), &around).ok_or_else(|| {
+            Failure::config("neither --home nor $HOME tells where to keep certificates")
+        })?;
+        let (stop, _) = watch::channel(false);
+        Ok(Self { talk, around, layout, clock: Arc::new(SystemClock::start()), stop })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The store as it lies, for verbs that only read.
+    pub(crate) fn store(&self) -> Store {
+        Store::at(self.layout.clone(), Arc::new(Real))
+    }
+
+    /// The settings of the machine.
+    pub(crate) fn main_settings(&self) -> Result<MainSettings, Failure> {
+        Ok(MainSettings::load(&self.layout.main_settings()).map_err(Trouble::from)?)
+    }
+
+    /// An agent over the store of this command line, opened for work.
+    pub(crate) fn agent(&self) -> Result<Arc<Agent>, Failure> {
+        let main = self.main_settings()?;
+        let store = Store::open(self.layout.clone(), Arc::new(Real))?;
+        Ok(self.agent_over(store, main))
+    }
+
+    /// An agent that will only read.
+    pub(crate) fn reader(&self) -> Result<Arc<Agent>, Failure> {
+        Ok(self.agent_over(self.store(), self.main_settings()?))
+    }
+
+    pub(crate) fn agent_over(&self, store: Store, main: MainSettings) -> Arc<Agent> {
+        let launch = super::drill::launcher(store.layout().embedded_ca(), Arc::clone(&self.clock));
+        Arc::new(Agent::new(Wiring {
+            store: Arc::new(store),
+            main,
+            clock: Arc::clone(&self.clock),
+            sink: Arc::new(Progress::new(self.talk)),
+            launch,
+            stop: self.stop.subscribe(),
+        }))
+    }
+
+    /// Runs async work to its end. The first SIGINT or SIGTERM asks it to stop, the second ends it.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::of(Exit::Internal, &error))?;
+        let stop = self.stop.clone();
+        Ok(runtime.block_on(async move {
+            let watch = tokio::spawn(async move {
+                let asked = |kind| signal(kind).expect("the runtime takes signals");
+                let mut interrupt = asked(SignalKind::interrupt());
+                let mut terminate = asked(SignalKind::terminate());
+                loop {
+                    tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+                    if stop.send_replace(true) {
+                        std::process::exit(Exit::Retry.code().into());
+                    }
+                }
+            });
+            let result = work.await;
+            watch.abort();
+            result
+        }))
+    }
+
+    pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// Certificates by name; each must exist.
+    pub(crate) fn named(&self, names: &[String]) -> Result<Vec<CertName>, Failure> {
+        names.iter().map(|name| self.existing(name)).collect()
+    }
+
+    /// A certificate that exists, by its name.
+    pub(crate) fn existing(&self, text: &str) -> Result<CertName, Failure> {
+        let name = CertName::parse(text).map_err(|error| Failure::of(Exit::Config, &error))?;
+        let known = self.store().names()?;
+        if known.contains(&name) {
+            return Ok(name);
+        }
+        let distance =
+            |other: &&CertName| strsim::damerau_levenshtein(other.as_str(), name.as_str());
+        let nearest =
+            known.iter().min_by_key(distance).filter(|other| distance(other) <= 3).cloned();
+        Err(Trouble::NoCertificate { name, nearest }.into())
+    }
+
+    /// The named certificates, or all there are.
+    pub(crate) fn named_or_all(&self, names: &[String]) -> Result<Vec<CertName>, Failure> {
+        if names.is_empty() {
+            return Ok(self.store().names()?.into_iter().collect());
+        }
+        self.named(names)
+    }
+}

@@ -1,0 +1,145 @@
+//! From what went wrong to an exit code, and to the one thing to do.
+
+use super::exit::Exit;
+use super::report::Failure;
+use crate::acme::AcmeError;
+use crate::agent::{Done, Ended, Trouble};
+use crate::challenge::SolverError;
+use crate::model::fault::Fault;
+use crate::pipeline::Cause;
+use crate::store::StoreError;
+
+/// The code of one certificate's part of a run.
+pub(crate) fn exit_of(done: &Done) -> Exit {
+    match done.ended {
+        Ended::Renewed | Ended::Stocked | Ended::Deployed | Ended::NotDue => Exit::Ok,
+        Ended::NotDeployed => Exit::NotDeployed,
+        Ended::RolledBack => Exit::RolledBack,
+        Ended::NeedsOperator => Exit::ServingBad,
+        Ended::Locked => Exit::Locked,
+        Ended::Retry | Ended::Failed => done.trouble.as_ref().map_or(Exit::Retry, of_trouble),
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        of(&trouble)
+    }
+}
+
+impl From<Cause> for Failure {
+    fn from(cause: Cause) -> Self {
+        of(&Trouble::Cause(cause))
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        of(&Trouble::from(error))
+    }
+}
+
+/// The failure as it is told, with its causes and hints.
+pub(crate) fn of(trouble: &Trouble) -> Failure {
+    let mut failure = Failure::of(of_trouble(trouble), trouble);
+    failure.hints.extend(hint(trouble));
+    if let Trouble::Cause(cause) = trouble {
+        if let Fault::WaitUntil(until) = cause.fault() {
+            failure.retry_at = Some(until);
+        }
+    }
+    failure
+}
+
+fn of_trouble(trouble: &Trouble) -> Exit {
+    match trouble {
+        Trouble::Cause(cause) => of_cause(cause),
+        Trouble::Embedded(_) | Trouble::Crashed => Exit::Internal,
+        Trouble::Unfit { .. } => Exit::Refused,
+        _ => Exit::Config,
+    }
+}
+
+fn of_cause(cause: &Cause) -> Exit {
+    match cause {
+        Cause::Settings(_)
+        | Cause::NoSolver { .. }
+        | Cause::NoProfile { .. }
+        | Cause::NoChallenge { .. }
+        | Cause::AccountLost { .. } => Exit::Config,
+        Cause::AccountFile { .. } | Cause::Key(_) => Exit::Store,
+        Cause::HookDirectory(_) => Exit::Refused,
+        Cause::Acme(error) => of_acme(error),
+        Cause::Solver(SolverError::Unsafe { .. }) => Exit::Refused,
+        Cause::Solver(error) if error.fault() == Fault::Permanent => Exit::Config,
+        Cause::Store(error) => of_store(error),
+        Cause::NotLive { .. } | Cause::Stuck { .. } => Exit::ServingBad,
+        Cause::Solver(_)
+        | Cause::Csr(_)
+        | Cause::Chain(_)
+        | Cause::Refused(_)
+        | Cause::Hook(_)
+        | Cause::Interrupted => Exit::Retry,
+    }
+}
+
+fn of_acme(error: &AcmeError) -> Exit {
+    match error {
+        AcmeError::Unacceptable { .. }
+        | AcmeError::Redirected { .. }
+        | AcmeError::OtherIdentifiers { .. } => Exit::Refused,
+        _ if error.fault() == Fault::Permanent => Exit::Config,
+        _ => Exit::Retry,
+    }
+}
+
+fn of_store(error: &StoreError) -> Exit {
+    match error {
+        StoreError::Refused { .. } => Exit::Refused,
+        StoreError::Locked { .. } => Exit::Locked,
+        StoreError::NewerSchema { .. }
+        | StoreError::NoSnapshot(_)
+        | StoreError::NotInSnapshot { .. } => Exit::Config,
+        StoreError::Damaged { .. } | StoreError::Disk(_) | StoreError::Full { .. } => Exit::Store,
+    }
+}
+
+/// The one thing to do.
+fn hint(trouble: &Trouble) -> Option<String> {
+    match trouble {
+        Trouble::Cause(cause) => hint_of_cause(cause),
+        Trouble::UnknownCa { nearest: Some(nearest), .. } => {
+            Some(format!("did you mean {nearest}?"))
+        }
+        Trouble::NoCertificate { nearest: Some(nearest), .. } => {
+            Some(format!("did you mean {nearest}?"))
+        }
+        Trouble::NoCertificate { .. } => {
+            Some("`acmeagent status` lists those there are".to_owned())
+        }
+        Trouble::NoSettings { .. } => {
+            Some("run `acmeagent issue` for it again, or `acmeagent delete` it".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn hint_of_cause(cause: &Cause) -> Option<String> {
+    match cause {
+        Cause::Solver(error) => error.hint().map(Into::into),
+        Cause::Hook(error) => error.hint(),
+        Cause::HookDirectory(error) => error.hint(),
+        Cause::Store(StoreError::Refused { mend, .. }) => Some(format!("run: {mend}")),
+        Cause::AccountLost { ca } => Some(format!(
+            "bring accounts/{ca}/ back from a copy, or register anew with `acmeagent account register --ca {ca}`"
+        )),
+        Cause::Acme(AcmeError::TermsNotAgreed { .. }) => {
+            Some("read them, then add --agree-tos".to_owned())
+        }
+        Cause::Acme(AcmeError::EabRequired) => {
+            Some("get them from the CA, then add --eab-kid and --eab-hmac-key-file".to_owned())
+        }
+        Cause::NoSolver { .. } => Some("use http-01 or tls-alpn-01".to_owned()),
+        _ => None,
+    }
+}

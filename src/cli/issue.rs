@@ -1,0 +1,187 @@
+//! `issue`: the first certificate, and every change of what is wanted.
+
+use super::args::{CaFlags, ChallengeFlags, Issue, KeyFlags, OrderFlags};
+use super::context::Context;
+use super::exit::Exit;
+use super::report::{Failure, Report};
+use super::{rehearsal, renew};
+use crate::acme::Endpoint;
+use crate::agent::{Insistence, Trouble, Wish};
+use crate::certificate::KeyType;
+use crate::config::{
+    AbsolutePath, CaChoice, CaName, CertSettings, Eab, Email, Http01, Profile, Secret,
+};
+use crate::config::{MainSettings, SecretSource};
+use crate::deploy::hook::Command;
+use crate::model::challenge::ChallengeKind;
+use crate::model::name::{CertName, Identifier};
+
+pub(super) fn run(context: &Context, args: &Issue) -> Result<Report, Failure> {
+    let identifiers = parse_all(&args.domains, Identifier::parse)?;
+    let name = match &args.cert_name {
+        Some(name) => CertName::parse(name),
+        None => CertName::from_identifier(&identifiers[0]),
+    }
+    .map_err(config)?;
+    let main = context.main_settings()?;
+    let path = context.layout.settings(&name);
+    let held = CertSettings::load(&path).map_err(Trouble::from)?;
+    let mut settings = match &held {
+        Some((settings, _)) => CertSettings { identifiers, ..settings.clone() },
+        None => main.new_certificate(identifiers),
+    };
+    apply(context, &main, &mut settings, args)?;
+    settings.check().map_err(config)?;
+    if args.dry_run {
+        return rehearsal::of_issue(context, name, settings, &args.ca);
+    }
+    let text = settings.write_over(&path, held.as_ref().map(|(_, text)| text.as_str()));
+    let text = text.map_err(Trouble::from)?;
+    let changed = held.as_ref().is_some_and(|(before, _)| wants_another(before, &settings));
+    let new_settings = held.is_none_or(|(_, before)| before != text).then_some(text);
+    let insistence = Insistence { force: args.force, by_hand: true, changed };
+    let agree_terms = args.ca.agree_tos;
+    let wish = Wish { name, settings, new_settings, insistence, agree_terms, may_register: true };
+    let agent = context.agent()?;
+    let done = context.block_on(async { agent.work_alone(wish).await })?;
+    Ok(renew::report(context, agent.store().layout(), &[done], false))
+}
+
+fn config(error: impl std::error::Error + 'static) -> Failure {
+    Failure::of(Exit::Config, &error)
+}
+
+fn parse_all<T, E: std::error::Error + 'static>(
+    texts: &[String],
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, Failure> {
+    texts.iter().map(|text| parse(text)).collect::<Result<_, _>>().map_err(config)
+}
+
+/// Whether the change is one that only another certificate satisfies.
+fn wants_another(before: &CertSettings, now: &CertSettings) -> bool {
+    (&before.cas, &before.profile, &before.preferred_chain)
+        != (&now.cas, &now.profile, &now.preferred_chain)
+}
+
+/// Lays the flags that were given over the settings.
+fn apply(
+    context: &Context,
+    main: &MainSettings,
+    settings: &mut CertSettings,
+    args: &Issue,
+) -> Result<(), Failure> {
+    apply_ca(context, settings, &args.ca)?;
+    apply_order(settings, &args.order);
+    apply_challenge(context, settings, &args.challenge)?;
+    apply_key(settings, &args.key)?;
+    let _ = main;
+    for (hooks, given) in [
+        (&mut settings.hooks.pre, &args.hooks.pre_hook),
+        (&mut settings.hooks.deploy, &args.hooks.deploy_hook),
+        (&mut settings.hooks.post, &args.hooks.post_hook),
+    ] {
+        if !given.is_empty() {
+            *hooks = parse_all(given, Command::parse)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn apply_ca(
+    context: &Context,
+    settings: &mut CertSettings,
+    flags: &CaFlags,
+) -> Result<(), Failure> {
+    if let Some(ca) = flags.ca.as_ref().or(flags.server.as_ref()) {
+        settings.cas = vec![CaChoice::parse(ca).map_err(config)?];
+    }
+    if flags.staging {
+        settings.cas = vec![staging_of(settings.cas.first())?];
+    }
+    if let Some(root) = &flags.ca_root {
+        settings.ca_root = Some(AbsolutePath::resolve(&context.around.cwd, root).map_err(config)?);
+    }
+    if let Some(email) = &flags.email {
+        settings.email = Some(Email::parse(email).map_err(config)?);
+    }
+    if let Some(kid) = flags.eab_kid.clone() {
+        let hmac_key = match (&flags.eab_hmac_key_file, &flags.eab_hmac_key) {
+            (Some(file), _) => SecretSource::File(
+                AbsolutePath::resolve(&context.around.cwd, file).map_err(config)?,
+            ),
+            (None, Some(key)) => SecretSource::Literal(Secret::new(key.clone())),
+            (None, None) => {
+                return Err(Failure::config(
+                    "--eab-kid needs --eab-hmac-key-file or --eab-hmac-key",
+                ));
+            }
+        };
+        settings.eab = Some(Eab { kid, hmac_key });
+    }
+    Ok(())
+}
+
+/// The staging environment of a CA: the built-in one of its name with `-staging`.
+pub(super) fn staging_of(choice: Option<&CaChoice>) -> Result<CaChoice, Failure> {
+    let ca = choice.map_or_else(|| CaChoice::default().to_string(), ToString::to_string);
+    if ca.ends_with("-staging") || choice == Some(&CaChoice::Embedded) {
+        return Ok(choice.cloned().unwrap_or_default());
+    }
+    let staging = format!("{ca}-staging");
+    match CaName::parse(&staging) {
+        Ok(name) if Endpoint::builtin(&staging).is_some() => Ok(CaChoice::Named(name)),
+        _ => Err(Trouble::NoStaging { ca }.into()),
+    }
+}
+
+fn apply_order(settings: &mut CertSettings, flags: &OrderFlags) {
+    let preferred = flags.profile.clone().map(Profile::Preferred);
+    let required = flags.required_profile.clone().map(Profile::Required);
+    settings.profile = required.or(preferred).or(settings.profile.take());
+    settings.preferred_chain = flags.preferred_chain.clone().or(settings.preferred_chain.take());
+}
+
+fn apply_challenge(
+    context: &Context,
+    settings: &mut CertSettings,
+    flags: &ChallengeFlags,
+) -> Result<(), Failure> {
+    if let Some(kind) = &flags.challenge {
+        let known = ChallengeKind::ALL.map(ChallengeKind::as_str).join(", ");
+        let kind = ChallengeKind::parse(kind).ok_or_else(|| {
+            Failure::config(format!("{kind:?} is no challenge type"))
+                .hint(format!("known are {known}"))
+        })?;
+        settings.challenges = vec![kind];
+    }
+    if let Some(webroot) = &flags.webroot {
+        let root = AbsolutePath::resolve(&context.around.cwd, webroot).map_err(config)?;
+        settings.http01 = Http01::Webroot(root);
+    }
+    let listens = flags.standalone
+        || flags.http_01_address.or(flags.http_01_port.map(|_| [0; 4].into())).is_some();
+    if listens && flags.webroot.is_none() {
+        let (address, port) = match &settings.http01 {
+            Http01::Standalone { address, port } => (*address, *port),
+            Http01::Webroot(_) => (None, None),
+        };
+        settings.http01 = Http01::Standalone {
+            address: flags.http_01_address.or(address),
+            port: flags.http_01_port.or(port),
+        };
+    }
+    settings.tls_alpn01_port = flags.tls_alpn_01_port.or(settings.tls_alpn01_port);
+    Ok(())
+}
+
+fn apply_key(settings: &mut CertSettings, flags: &KeyFlags) -> Result<(), Failure> {
+    if let Some(kind) = &flags.key_type {
+        let known = KeyType::ALL.map(KeyType::as_str).join(", ");
+        settings.key_type = KeyType::parse(kind).ok_or_else(|| {
+            Failure::config(format!("{kind:?} is no key type")).hint(format!("known are {known}"))
+        })?;
+    }
+    settings.reuse_key = (settings.reuse_key || flags.reuse_key) && !flags.new_key;
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! What is told of one certificate, to people and to programs.
+
+use super::exit::Exit;
+use super::failure;
+use super::report::{CertificateLine, Failure, NextRenewal, PhaseTime};
+use crate::agent::{Done, Ended, Standing};
+use crate::model::name::CertName;
+use crate::model::time::{Timestamp, Validity, in_words};
+use crate::schedule::until_in_words;
+use crate::store::layout::Layout;
+
+/// The facts of a certificate as it stands.
+pub(crate) fn of_standing(
+    name: &CertName,
+    standing: &Standing,
+    layout: &Layout,
+    now: Timestamp,
+) -> CertificateLine {
+    let shown = standing.live.as_ref();
+    let (generation, meta) = (shown.map(|(g, _)| *g), shown.map(|(_, meta)| meta));
+    let validity = meta.map(|meta| meta.validity);
+    let facts = &standing.facts;
+    CertificateLine {
+        name: name.clone(),
+        identifiers: meta.map(|m| m.identifiers.iter().cloned().collect()).unwrap_or_default(),
+        ca: meta.map(|meta| meta.ca.clone()),
+        profile: meta.and_then(|meta| meta.profile.clone()),
+        generation,
+        pinned: facts.pin.is_some(),
+        fingerprint_sha256: meta.map(|meta| meta.fingerprint.clone()),
+        serial: meta.map(|meta| meta.serial.clone()),
+        not_before: validity.map(|validity| validity.not_before),
+        not_after: validity.map(|validity| validity.not_after),
+        lifetime_left: validity.map(|validity| validity.left(now)),
+        live_dir: layout.live(name).display().to_string(),
+        next_renewal: facts.next_renewal.as_ref().map(|next| NextRenewal {
+            at: next.at,
+            source: next.source.clone(),
+            reason: next.reason.clone(),
+            window: facts.ari.as_ref().map(|ari| ari.window).filter(|_| next.source == "ari"),
+            poll_ari_at: facts.ari.as_ref().map(|ari| ari.poll_at),
+        }),
+        outcome: None,
+        ari_exempt: None,
+        phases: Vec::new(),
+        error: None,
+    }
+}
+
+/// The facts of a certificate with what a run did for it.
+pub(crate) fn of_done(done: &Done, layout: &Layout, now: Timestamp) -> CertificateLine {
+    let mut line = of_standing(&done.name, &done.standing, layout, now);
+    line.outcome = Some(outcome(done.ended));
+    line.ari_exempt = done.ari_exempt;
+    line.phases = (done.phases.iter())
+        .map(|(phase, took)| PhaseTime {
+            phase: phase.as_str(),
+            ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        })
+        .collect();
+    line.error = error_of(done, &line, now);
+    line
+}
+
+fn outcome(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Renewed | Ended::Stocked | Ended::Deployed => "renewed",
+        Ended::NotDue => "not_due",
+        Ended::Retry => "retry",
+        Ended::NotDeployed => "not_deployed",
+        Ended::RolledBack => "rolled_back",
+        Ended::NeedsOperator | Ended::Failed | Ended::Locked => "failed",
+    }
+}
+
+/// The failure, with what every non-zero exit says: what is served, until when, what comes next.
+fn error_of(done: &Done, line: &CertificateLine, now: Timestamp) -> Option<Failure> {
+    let exit = failure::exit_of(done);
+    let mut told = match &done.trouble {
+        Some(trouble) => failure::of(trouble),
+        None if exit == Exit::Ok => return None,
+        None => {
+            let last = done.standing.facts.last_failure.as_ref();
+            let message = last.map_or("waiting for the next attempt", |last| last.message.as_str());
+            Failure::new(exit, format!("still failing: {message}"))
+        }
+    };
+    told.exit = at_risk(exit, line);
+    if told.exit == Exit::Locked {
+        return Some(told);
+    }
+    let retry_at = done.standing.facts.last_failure.as_ref().map(|last| last.retry_at);
+    let queued = done.standing.facts.deploy_queue.iter().map(|queued| queued.next_at).min();
+    told.retry_at = retry_at.or(queued).or(told.retry_at);
+    told.hints.insert(0, served(line, now));
+    if let Some(at) = told.retry_at.filter(|_| done.standing.newest.is_some()) {
+        let when = until_in_words(at, now);
+        told.hints.insert(1, format!("`acmeagent renew` tries again from {at} on ({when})"));
+    }
+    Some(told)
+}
+
+/// Failing is worse when little life is left.
+fn at_risk(exit: Exit, line: &CertificateLine) -> Exit {
+    const ALARM: f64 = 0.1;
+    let near_its_end = line.lifetime_left.is_some_and(|left| left < ALARM);
+    if near_its_end && matches!(exit, Exit::Retry | Exit::Config) { Exit::AtRisk } else { exit }
+}
+
+fn served(line: &CertificateLine, now: Timestamp) -> String {
+    match (line.generation, line.not_after) {
+        (Some(generation), Some(until)) if until > now => {
+            let left = in_words(until.since(now));
+            format!("live is generation {generation}, valid until {until} ({left} left)")
+        }
+        (Some(generation), Some(until)) => {
+            format!("live is generation {generation}, which EXPIRED at {until}")
+        }
+        _ => "nothing is live".to_owned(),
+    }
+}
+
+/// What a person wants to read after a run.
+pub(crate) fn text(line: &CertificateLine, done: &Done, now: Timestamp) -> String {
+    let Some((generation, validity)) = line.generation.zip(line.validity()) else {
+        return String::new();
+    };
+    let did = match done.ended {
+        Ended::Renewed => format!("issued generation {generation}"),
+        Ended::Stocked => "issued and kept in the archive (live is pinned)".to_owned(),
+        Ended::Deployed => format!("put generation {generation} into service"),
+        Ended::NotDue => "nothing to do".to_owned(),
+        _ => return String::new(),
+    };
+    let names: Vec<String> = line.identifiers.iter().map(ToString::to_string).collect();
+    let mut text = format!("{}: {did}\n", line.name);
+    text += &format!("  certifies  {}\n", names.join(", "));
+    text +=
+        &format!("  from       {}, {}\n", line.ca.as_deref().unwrap_or("?"), kind(line, validity));
+    text += &format!("  valid      until {}\n", span(validity.not_after, now));
+    if let Some(next) = &line.next_renewal {
+        text += &format!("  renewal    {}: {}\n", span(next.at, now), next.reason);
+    }
+    text += &format!("  files      {}/{{fullchain,privkey,cert,chain}}.pem\n", line.live_dir);
+    if done.ari_exempt == Some(false) && generation.number() > 1 {
+        text +=
+            "  limits     this order counts against the CA's rate limits (not inside its window)\n";
+    }
+    text
+}
+
+/// As in `a 160-hour shortlived certificate`.
+fn kind(line: &CertificateLine, validity: Validity) -> String {
+    let hours = validity.lifetime().as_secs() / 3600;
+    let life = if hours < 240 { format!("{hours}-hour") } else { format!("{}-day", hours / 24) };
+    let profile = line.profile.as_ref().map(|profile| format!(" `{profile}`")).unwrap_or_default();
+    format!("a {life}{profile} certificate")
+}
+
+fn span(at: Timestamp, now: Timestamp) -> String {
+    format!("{at} ({})", until_in_words(at, now))
+}

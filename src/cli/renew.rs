@@ -1,0 +1,63 @@
+//! `renew`: what cron or a timer runs.
+
+use super::args::Renew;
+use super::context::Context;
+use super::exit::Exit;
+use super::report::{Failure, Report};
+use super::{failure, lines, rehearsal};
+use crate::agent::tick::Pass;
+use crate::agent::{Done, Ended};
+use crate::schedule::until_in_words;
+use crate::store::index::IndexRead;
+use crate::store::layout::Layout;
+
+pub(super) fn run(context: &Context, args: &Renew) -> Result<Report, Failure> {
+    if args.dry_run {
+        return rehearsal::of_renewals(context, &context.named_or_all(&args.names)?);
+    }
+    let everything = args.names.is_empty() && !args.force;
+    if let Some(idle) = nothing_due(context).filter(|_| everything) {
+        return Ok(idle);
+    }
+    let names = context.named(&args.names)?;
+    let pass = Pass { names, force: args.force, jobs: usize::from(args.jobs) };
+    let agent = context.agent()?;
+    let done = context.block_on(async { agent.renew(&pass).await })??;
+    Ok(report(context, agent.store().layout(), &done, everything))
+}
+
+/// The answer when the index shows that nothing is due: no certificate is looked at for it.
+fn nothing_due(context: &Context) -> Option<Report> {
+    let now = context.now();
+    match context.store().due_from_index(now) {
+        Ok(IndexRead::Fresh { due, held, next }) if due.is_empty() => {
+            let next =
+                next.map(|at| format!("; the next looks after itself {}", until_in_words(at, now)));
+            let text =
+                format!("nothing is due of {held} certificates{}\n", next.unwrap_or_default());
+            Some(Report { text, ..Report::default() })
+        }
+        _ => None,
+    }
+}
+
+/// What a run over several certificates says. Unasked, those with nothing to do are passed over.
+pub(super) fn report(context: &Context, layout: &Layout, done: &[Done], only_busy: bool) -> Report {
+    let now = context.now();
+    let mut text = String::new();
+    let mut certificates = Vec::with_capacity(done.len());
+    for one in done {
+        let line = lines::of_done(one, layout, now);
+        if !(only_busy && one.ended == Ended::NotDue) {
+            text += &lines::text(&line, one, now);
+        }
+        certificates.push(line);
+    }
+    if text.is_empty() && certificates.iter().all(|line| line.error.is_none()) {
+        text = format!("nothing was due of the {} looked at\n", done.len());
+    }
+    let codes = done.iter().zip(&certificates);
+    let codes = codes
+        .map(|(one, line)| line.error.as_ref().map_or_else(|| failure::exit_of(one), |e| e.exit));
+    Report { exit: Some(Exit::of_all(codes)), certificates, text, ..Report::default() }
+}

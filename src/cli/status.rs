@@ -1,0 +1,82 @@
+//! `status`: every certificate at a glance.
+
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+
+use super::args::Names;
+use super::context::Context;
+use super::lines;
+use super::report::{CertificateLine, Failure, Report};
+use crate::agent::Standing;
+use crate::model::time::Timestamp;
+use crate::schedule::until_in_words;
+
+/// A plain table with these headings, readable without colour and easy to cut.
+pub(super) fn table<const N: usize>(headings: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_header(headings);
+    table
+}
+
+pub(super) fn run(context: &Context, args: &Names) -> Result<Report, Failure> {
+    let agent = context.reader()?;
+    let now = context.now();
+    let mut rows = table([
+        "NAME",
+        "IDENTIFIERS",
+        "CA",
+        "SERVED UNTIL",
+        "LIFE LEFT",
+        "NEXT RENEWAL",
+        "LAST RESULT",
+    ]);
+    let mut certificates = Vec::new();
+    for name in context.named_or_all(&args.names)? {
+        let standing = agent.standing(&name)?;
+        let line = lines::of_standing(&name, &standing, agent.store().layout(), now);
+        rows.add_row(row(&line, &standing, now));
+        certificates.push(line);
+    }
+    let text = match certificates.len() {
+        0 => "no certificates yet: `acmeagent issue -d NAME` gets the first\n".to_owned(),
+        _ => format!("{rows}\n"),
+    };
+    Ok(Report { certificates, text, ..Report::default() })
+}
+
+fn row(line: &CertificateLine, standing: &Standing, now: Timestamp) -> [String; 7] {
+    let names: Vec<String> = line.identifiers.iter().map(ToString::to_string).collect();
+    let ca = match (&line.ca, &line.profile) {
+        (Some(ca), Some(profile)) => format!("{ca} ({profile})"),
+        (Some(ca), None) => ca.clone(),
+        (None, _) => "-".to_owned(),
+    };
+    let served = line.not_after.map_or("nothing".to_owned(), |at| at.to_string());
+    let life = line.lifetime_left.map_or("-".to_owned(), bar);
+    let next = match (&line.next_renewal, line.pinned) {
+        (_, true) => "pinned".to_owned(),
+        (Some(next), false) => format!("{} ({})", until_in_words(next.at, now), next.source),
+        (None, false) => "next run".to_owned(),
+    };
+    let facts = &standing.facts;
+    let last = match (&facts.last_failure, facts.last_success) {
+        (Some(failure), _) => format!("failed {} times: {}", facts.failures, failure.message),
+        (None, Some(at)) => format!("ok {at}"),
+        (None, None) => "-".to_owned(),
+    };
+    [
+        line.name.to_string(),
+        names.join(" "),
+        ca,
+        served,
+        life,
+        next,
+        super::report::printable(&last),
+    ]
+}
+
+/// Ten cells of life and the share in numbers.
+fn bar(left: f64) -> String {
+    let full = (0..10).filter(|cell| left * 10.0 > f64::from(*cell)).count();
+    format!("{}{} {:3.0} %", "█".repeat(full), "░".repeat(10 - full), left * 100.0)
+}
