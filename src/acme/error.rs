@@ -6,6 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 use url::Url;
 
+use super::origin::CaUrl;
 use super::problem::Problem;
 use crate::model::fault::Fault;
 use crate::model::name::Identifier;
@@ -95,19 +96,118 @@ fn list(failures: &[ChallengeFailure]) -> String {
     failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// Kinds of problem that may be gone the next time, though nobody changes anything here.
+const PASSING: &[&str] = &[
+    "serverInternal",
+    "connection",
+    "dns",
+    "tls",
+    "incorrectResponse",
+    "unauthorized",
+    "orderNotReady",
+    "conflict",
+    "badNonce",
+    "rateLimited",
+    "about:blank",
+];
+
 impl AcmeError {
+    /// Sorts what the CA answered; `until` is when it wants to be asked again.
+    pub(super) fn from_problem(url: &CaUrl, problem: Problem, until: Option<Timestamp>) -> Self {
+        let url = url.as_url().clone();
+        match (problem.status, until) {
+            (_, None) if problem.is_pause() => Self::Paused { problem },
+            (status, Some(until)) if status == 429 || problem.is("rateLimited") => {
+                Self::RateLimited { problem, until }
+            }
+            (500.., until) => Self::Unavailable { url, problem, until },
+            _ => Self::Refused { url, problem },
+        }
+    }
+
     /// Whether trying again can help, and from when on.
     pub(crate) fn fault(&self) -> Fault {
-        todo!()
+        match self {
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Oversized { .. }
+            | Self::Unintelligible { .. }
+            | Self::NonceStorm { .. }
+            | Self::ReplacesRefused { .. } => Fault::Passing,
+            Self::RateLimited { until, .. } => Fault::WaitUntil(*until),
+            Self::Unavailable { until, .. } | Self::StillWaiting { until, .. } => {
+                until.map_or(Fault::Passing, Fault::WaitUntil)
+            }
+            Self::Refused { problem, .. } | Self::OrderInvalid { problem, .. } => passing(problem),
+            Self::Unproven { failures } => {
+                let mut faults = failures.iter().map(|failure| passing(&failure.problem));
+                faults.find(|fault| *fault == Fault::Permanent).unwrap_or(Fault::Passing)
+            }
+            _ => Fault::Permanent,
+        }
     }
 
     /// The problem document the CA sent, if there is one.
     pub(crate) fn problem(&self) -> Option<&Problem> {
-        todo!()
+        match self {
+            Self::Refused { problem, .. }
+            | Self::RateLimited { problem, .. }
+            | Self::Paused { problem }
+            | Self::Unavailable { problem, .. }
+            | Self::ReplacesRefused { problem }
+            | Self::OrderInvalid { problem, .. } => Some(problem),
+            _ => None,
+        }
     }
 
     /// Whether the same order without `replaces` should be tried once (RFC 9773 §5).
     pub(crate) fn concerns_replaces(&self) -> bool {
         matches!(self, Self::ReplacesRefused { .. })
+    }
+
+    pub(super) fn is_bad_nonce(&self) -> bool {
+        matches!(self, Self::Refused { problem, .. } if problem.is("badNonce"))
+    }
+}
+
+fn passing(problem: &Problem) -> Fault {
+    if PASSING.contains(&problem.kind.as_str()) { Fault::Passing } else { Fault::Permanent }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::acme::ca::Endpoint;
+    use crate::acme::origin::Origin;
+
+    fn sorted(status: u16, body: &str, until: Option<Timestamp>) -> AcmeError {
+        let origin = Origin::of(&Endpoint::builtin("letsencrypt").unwrap()).unwrap();
+        let problem = Problem::from_response(status, body.as_bytes());
+        AcmeError::from_problem(origin.directory(), problem, until)
+    }
+
+    fn acme(kind: &str, detail: &str) -> String {
+        format!(r#"{{"type":"urn:ietf:params:acme:error:{kind}","detail":"{detail}"}}"#)
+    }
+
+    #[test]
+    fn answers_are_sorted_by_whether_to_come_back() {
+        let at = Timestamp::from_unix(1_800_000_000);
+        let paused = acme("rateLimited", "prevented. Please visit: https://x/sfe/v1/unpause?jwt=y");
+        let table = [
+            (429, acme("rateLimited", "too many"), Some(at), Fault::WaitUntil(at)),
+            (429, acme("rateLimited", "too many"), None, Fault::Passing),
+            (429, paused, None, Fault::Permanent),
+            (503, "<html>down</html>".to_owned(), Some(at), Fault::WaitUntil(at)),
+            (503, "<html>down</html>".to_owned(), None, Fault::Passing),
+            (500, acme("serverInternal", "oops"), None, Fault::Passing),
+            (400, acme("rejectedIdentifier", "no"), None, Fault::Permanent),
+            (403, acme("userActionRequired", "new terms"), None, Fault::Permanent),
+            (400, acme("accountDoesNotExist", "gone"), None, Fault::Permanent),
+            (404, "not found".to_owned(), None, Fault::Passing),
+        ];
+        for (status, body, until, fault) in table {
+            assert_eq!(sorted(status, &body, until).fault(), fault, "{status} {body}");
+        }
     }
 }
