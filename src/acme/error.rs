@@ -96,20 +96,14 @@ fn list(failures: &[ChallengeFailure]) -> String {
     failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Kinds of problem that may be gone the next time, though nobody changes anything here.
-const PASSING: &[&str] = &[
-    "serverInternal",
-    "connection",
-    "dns",
-    "tls",
-    "incorrectResponse",
-    "unauthorized",
-    "orderNotReady",
-    "conflict",
-    "badNonce",
-    "rateLimited",
-    "about:blank",
-];
+/// What a request may be refused for now and granted later, though nobody changes anything here.
+const MOMENTARY: &[&str] =
+    &["serverInternal", "orderNotReady", "conflict", "badNonce", "rateLimited", "about:blank"];
+
+/// What makes proving the same names again pointless. Anything else may be a server still starting
+/// or a record still spreading.
+const LASTING: &[&str] =
+    &["rejectedIdentifier", "unsupportedIdentifier", "caa", "badCSR", "badPublicKey"];
 
 impl AcmeError {
     /// Sorts what the CA answered; `until` is when it wants to be asked again.
@@ -138,10 +132,12 @@ impl AcmeError {
             Self::Unavailable { until, .. } | Self::StillWaiting { until, .. } => {
                 until.map_or(Fault::Passing, Fault::WaitUntil)
             }
-            Self::Refused { problem, .. } | Self::OrderInvalid { problem, .. } => passing(problem),
-            Self::Unproven { failures } => {
-                let mut faults = failures.iter().map(|failure| passing(&failure.problem));
-                faults.find(|fault| *fault == Fault::Permanent).unwrap_or(Fault::Passing)
+            Self::Refused { problem, .. } if among(MOMENTARY, problem) => Fault::Passing,
+            Self::OrderInvalid { problem, .. } if !among(LASTING, problem) => Fault::Passing,
+            Self::Unproven { failures }
+                if !failures.iter().any(|failure| among(LASTING, &failure.problem)) =>
+            {
+                Fault::Passing
             }
             _ => Fault::Permanent,
         }
@@ -165,13 +161,19 @@ impl AcmeError {
         matches!(self, Self::ReplacesRefused { .. })
     }
 
-    pub(super) fn is_bad_nonce(&self) -> bool {
-        matches!(self, Self::Refused { problem, .. } if problem.is("badNonce"))
+    /// Whether the CA gave this ACME error (RFC 8555 §6.7), as in `userActionRequired`.
+    pub(crate) fn is(&self, kind: &str) -> bool {
+        self.problem().is_some_and(|problem| problem.is(kind))
+    }
+
+    /// Whether this says nothing of what was asked for, only that the answer did not come.
+    pub(super) fn is_no_answer(&self) -> bool {
+        !matches!(self, Self::Refused { .. }) && self.fault() != Fault::Permanent
     }
 }
 
-fn passing(problem: &Problem) -> Fault {
-    if PASSING.contains(&problem.kind.as_str()) { Fault::Passing } else { Fault::Permanent }
+fn among(kinds: &[&str], problem: &Problem) -> bool {
+    kinds.contains(&problem.kind.as_str())
 }
 
 #[cfg(test)]
@@ -204,6 +206,7 @@ mod tests {
             (400, acme("rejectedIdentifier", "no"), None, Fault::Permanent),
             (403, acme("userActionRequired", "new terms"), None, Fault::Permanent),
             (400, acme("accountDoesNotExist", "gone"), None, Fault::Permanent),
+            (403, acme("unauthorized", "deactivated"), None, Fault::Permanent),
             (404, "not found".to_owned(), None, Fault::Passing),
         ];
         for (status, body, until, fault) in table {

@@ -14,8 +14,21 @@ use super::origin::{CaUrl, Origin};
 use super::problem::{Problem, printable};
 use crate::model::time::{Clock, Timestamp};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one request may take.
+#[derive(Clone, Copy)]
+pub(super) struct Timeouts {
+    /// Until the TLS handshake is done.
+    pub(super) connect: Duration,
+    /// Until the last byte of the answer.
+    pub(super) total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(10), total: Duration::from_secs(30) }
+    }
+}
+
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 const NONCES_KEPT: usize = 32;
 
@@ -85,9 +98,10 @@ impl Transport {
         endpoint: &Endpoint,
         user_agent: &str,
         clock: Arc<dyn Clock>,
+        timeouts: Timeouts,
     ) -> Result<Self, AcmeError> {
         Ok(Self {
-            client: client(endpoint.roots.as_deref(), user_agent)?,
+            client: client(endpoint.roots.as_deref(), user_agent, timeouts)?,
             origin: Origin::of(endpoint)?,
             clock,
             nonces: Mutex::default(),
@@ -195,7 +209,7 @@ impl Transport {
     }
 }
 
-fn client(roots: Option<&[u8]>, user_agent: &str) -> Result<Client, AcmeError> {
+fn client(roots: Option<&[u8]>, user_agent: &str, timeouts: Timeouts) -> Result<Client, AcmeError> {
     // Fails only when a provider is installed already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let tls = |why| move |source| AcmeError::Tls { why, source: Some(source) };
@@ -204,8 +218,8 @@ fn client(roots: Option<&[u8]>, user_agent: &str) -> Result<Client, AcmeError> {
         .https_only(true)
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TOTAL_TIMEOUT)
+        .connect_timeout(timeouts.connect)
+        .timeout(timeouts.total)
         .http2_max_header_list_size(64 * 1024);
     if let Some(pem) = roots {
         let roots = Certificate::from_pem_bundle(pem).map_err(tls("the CA's roots are no PEM"))?;

@@ -84,7 +84,7 @@ pub(super) async fn find(session: &Session, key: &AccountKey) -> Result<Option<C
     });
     match found.await {
         Ok((account, _)) => session.admit("account URL", account.id()).map(Some),
-        Err(error) if error.problem().is_some_and(|p| p.is("accountDoesNotExist")) => Ok(None),
+        Err(error) if error.is("accountDoesNotExist") => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -113,7 +113,7 @@ where
     loop {
         left -= 1;
         match call().await.map_err(unwrapped) {
-            Err(error) if error.is_bad_nonce() && left > 0 => {}
+            Err(error) if error.is("badNonce") && left > 0 => {}
             answer => return answer,
         }
     }

@@ -223,7 +223,7 @@ mod tests {
     use aws_lc_rs::signature::{
         ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
     };
-    use rcgen::{KeyPair as _, RsaKeySize};
+    use rcgen::RsaKeySize;
 
     use super::*;
 

@@ -21,7 +21,6 @@ use super::problem::{Problem, printable};
 use super::renewal_info::split_id;
 use super::session::{parse, unintelligible};
 use crate::model::challenge::ChallengeKind;
-use crate::model::fault::Fault;
 use crate::model::name::Identifier;
 
 /// What to order.
@@ -211,7 +210,7 @@ impl Order {
         };
         match self.account.post(url, &json!({})).await {
             // Some CAs say so when they are validating already.
-            Err(error) if error.problem().is_some_and(|problem| problem.is("conflict")) => Ok(()),
+            Err(error) if error.is("conflict") => Ok(()),
             sent => sent.map(drop),
         }
     }
@@ -290,8 +289,8 @@ impl Order {
             sleep(delay).await;
             lost = match self.look().await {
                 Ok(()) => None,
-                Err(error) if error.fault() == Fault::Permanent => return Err(error),
-                Err(error) => Some(error),
+                Err(error) if error.is_no_answer() => Some(error),
+                Err(error) => return Err(error),
             };
             looks.heed(started.elapsed(), self.state.retry_after);
         }
@@ -374,14 +373,20 @@ fn join(identifiers: &[Identifier]) -> String {
 fn pem_chain(url: &CaUrl, reply: &Reply) -> Result<String, AcmeError> {
     let refuse = || unintelligible(url, "this is no chain of certificates");
     let text = std::str::from_utf8(&reply.body).map_err(|_| refuse())?;
+    if is_pem_chain(text) { Ok(text.to_owned()) } else { Err(refuse()) }
+}
+
+fn is_pem_chain(text: &str) -> bool {
     let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
-    let allowed = |line: &str| match line {
-        "-----BEGIN CERTIFICATE-----" | "-----END CERTIFICATE-----" => true,
-        line => line.bytes().all(base64),
-    };
-    let whole = text.contains("-----BEGIN CERTIFICATE-----");
-    if !whole || !text.lines().map(str::trim_end).all(allowed) {
-        return Err(refuse());
+    let (mut inside, mut count) = (false, 0);
+    for line in text.lines().map(str::trim_end) {
+        match (inside, line) {
+            (false, "") => {}
+            (false, "-----BEGIN CERTIFICATE-----") => inside = true,
+            (true, "-----END CERTIFICATE-----") => (inside, count) = (false, count + 1),
+            (true, line) if line.bytes().all(base64) => {}
+            _ => return false,
+        }
     }
-    Ok(text.to_owned())
+    !inside && count > 0
 }

@@ -60,8 +60,11 @@ impl Origin {
     pub(super) fn admit(&self, what: &'static str, text: &str) -> Result<CaUrl, AcmeError> {
         let refuse = |why| Err(AcmeError::Unacceptable { what, value: printable(text, 200), why });
         // The URL parser would silently drop tabs and newlines.
-        if text.len() > Self::LONGEST || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return refuse("is too long or holds characters no URL may have");
+        if text.is_empty()
+            || text.len() > Self::LONGEST
+            || !text.bytes().all(|b| b.is_ascii_graphic())
+        {
+            return refuse("is empty, too long or holds characters no URL may have");
         }
         // Header fields may hold a reference relative to the CA (RFC 9110 §10.2.2, RFC 8288 §3.1).
         let Ok(url) = self.directory.0.join(text) else { return refuse("is no URL") };
@@ -126,6 +129,7 @@ mod tests {
             "https://ca.example/\n",
             "https://ca.exam\tple/",
             "https://ca.example/ä",
+            "",
             "javascript:alert(1)",
             &long,
         ];

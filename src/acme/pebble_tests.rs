@@ -144,7 +144,7 @@ async fn accounts_are_created_once_and_end() {
     let mut file = AccountFile::fresh(&pebble.endpoint.directory).unwrap();
     assert!(matches!(session.account(&file), Err(AcmeError::NotRegistered)));
     let refused = session.register(&mut file, Registration::default()).await.err().unwrap();
-    assert!(matches!(&refused, AcmeError::TermsNotAgreed { terms } if terms.contains("://")));
+    assert!(matches!(&refused, AcmeError::TermsNotAgreed { terms } if terms.contains("Do%20what")));
     let contacts = vec!["mailto:a@example.org".to_owned()];
     let registration = Registration { contacts, agree_terms: true, eab: None };
     session.register(&mut file, registration.clone()).await.unwrap();
@@ -161,7 +161,7 @@ async fn accounts_are_created_once_and_end() {
 
     account.deactivate().await.unwrap();
     let gone = account.order(&wanted(&["a.example"])).await.err().unwrap();
-    assert_eq!(gone.fault(), Fault::Passing, "{gone}");
+    assert_eq!(gone.fault(), Fault::Permanent, "{gone}");
     assert!(account.deactivate().await.is_err());
 }
 
@@ -225,7 +225,9 @@ async fn renewal_information_and_replacement() {
     pebble.set_window(&old.leaf_pem(), "2020-01-02T00:00:00Z", "2020-01-01T00:00:00Z").await;
     let unusable = session.renewal_info(&old.ari_id()).await.err().unwrap();
     assert!(matches!(unusable, RenewalInfoError::LongTerm(_)), "{unusable:?}");
-    let unknown = session.renewal_info("aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE").await.err().unwrap();
+    let id = old.ari_id();
+    let (authority, _) = id.split_once('.').unwrap();
+    let unknown = session.renewal_info(&format!("{authority}.AIdlQyE")).await.err().unwrap();
     assert!(matches!(unknown, RenewalInfoError::Unknown(_)), "{unknown:?}");
 
     let replacing = NewOrder { replaces: Some(old.ari_id()), ..order.clone() };
@@ -299,7 +301,7 @@ async fn a_lost_challenge_is_told_in_the_cas_words() {
     assert_eq!(error.fault(), Fault::Passing);
     let AcmeError::Unproven { failures } = error else { panic!("{error}") };
     assert_eq!(failures[0].challenge, "http-01");
-    assert!(failures[0].problem.detail.contains("/.well-known/acme-challenge/"), "{}", failures[0]);
+    assert!(failures[0].problem.detail.contains("key authorization"), "{}", failures[0]);
     let resumed = account.resume(order.url()).await.unwrap();
     assert!(matches!(resumed.pending().await, Err(AcmeError::Unproven { .. })));
 }

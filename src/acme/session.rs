@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::ca::Endpoint;
 use super::directory::Directory;
 use super::error::AcmeError;
-use super::http::{Expect, Nonce, Reply, Transport};
+use super::http::{Expect, Nonce, Reply, Timeouts, Transport};
 use super::jws::{self, Signer, SigningKey};
 use super::origin::CaUrl;
 use super::revoke::{self, Reason};
@@ -37,7 +37,16 @@ impl Session {
         user_agent: &str,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AcmeError> {
-        let transport = Transport::new(endpoint, user_agent, clock)?;
+        Self::open_within(endpoint, user_agent, clock, Timeouts::default()).await
+    }
+
+    pub(super) async fn open_within(
+        endpoint: &Endpoint,
+        user_agent: &str,
+        clock: Arc<dyn Clock>,
+        timeouts: Timeouts,
+    ) -> Result<Self, AcmeError> {
+        let transport = Transport::new(endpoint, user_agent, clock, timeouts)?;
         let url = transport.origin.directory();
         let reply = transport.get(url, Expect::Json).await?;
         let directory = Directory::parse(&transport.origin, &reply.body)?;
@@ -112,7 +121,7 @@ impl Session {
             let nonce = self.nonce().await?;
             let body = jws::request(signer, nonce.as_str(), url.as_str(), payload)?;
             match self.transport().post(url, body, expect).await {
-                Err(error) if error.is_bad_nonce() => {}
+                Err(error) if error.is("badNonce") => {}
                 answer => return answer,
             }
         }
