@@ -177,7 +177,7 @@ impl Session {
             return Ok(());
         }
         let theirs = printable(&file.directory, 200);
-        Err(AcmeError::OtherDirectory { ours: ours.clone(), theirs })
+        Err(AcmeError::OtherDirectory { ours: Box::new(ours.clone()), theirs })
     }
 }
 

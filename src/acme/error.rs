@@ -20,31 +20,31 @@ pub(crate) enum AcmeError {
     #[error("cannot set up TLS for the CA: {why}")]
     Tls { why: &'static str, source: Option<reqwest::Error> },
     #[error("cannot reach {url}")]
-    Unreachable { url: Url, source: reqwest::Error },
+    Unreachable { url: Box<Url>, source: reqwest::Error },
     #[error("{url} did not answer in time")]
-    TimedOut { url: Url, source: reqwest::Error },
+    TimedOut { url: Box<Url>, source: reqwest::Error },
     #[error("{url} sent more than {limit} bytes")]
-    Oversized { url: Url, limit: usize },
+    Oversized { url: Box<Url>, limit: usize },
     #[error("{url} redirects to {to:?}; ACME requests are not redirected")]
-    Redirected { url: Url, to: String },
+    Redirected { url: Box<Url>, to: String },
     #[error("cannot make sense of what {url} sent: {what}")]
-    Unintelligible { url: Url, what: &'static str, source: Option<serde_json::Error> },
+    Unintelligible { url: Box<Url>, what: &'static str, source: Option<serde_json::Error> },
     #[error("refused {what} from the CA: {value:?} {why}")]
     Unacceptable { what: &'static str, value: String, why: &'static str },
     #[error("the CA refuses {url}: {problem}")]
-    Refused { url: Url, problem: Problem },
+    Refused { url: Box<Url>, problem: Box<Problem> },
     #[error("the CA limits requests until {until}: {problem}")]
-    RateLimited { problem: Problem, until: Timestamp },
+    RateLimited { problem: Box<Problem>, until: Timestamp },
     #[error(
         "the CA has paused this account for some names, until a person visits the page it gives: {problem}"
     )]
-    Paused { problem: Problem },
+    Paused { problem: Box<Problem> },
     #[error("the CA is unavailable: {problem}")]
-    Unavailable { url: Url, problem: Problem, until: Option<Timestamp> },
+    Unavailable { url: Box<Url>, problem: Box<Problem>, until: Option<Timestamp> },
     #[error("the CA refused {attempts} nonces in a row at {url}")]
-    NonceStorm { url: Url, attempts: usize },
+    NonceStorm { url: Box<Url>, attempts: usize },
     #[error("the CA objects to the certificate being replaced: {problem}")]
-    ReplacesRefused { problem: Problem },
+    ReplacesRefused { problem: Box<Problem> },
     #[error("the CA offers no {what}")]
     NotOffered { what: &'static str },
     #[error("the terms of service at {terms} must be agreed to first")]
@@ -60,7 +60,7 @@ pub(crate) enum AcmeError {
     #[error("no new account key was prepared")]
     NoNextKey,
     #[error("the account belongs to {theirs:?}, not to {ours}")]
-    OtherDirectory { ours: Url, theirs: String },
+    OtherDirectory { ours: Box<Url>, theirs: String },
     #[error("{what} is unusable: {why}")]
     Key { what: &'static str, why: String },
     #[error("the CA opened an order for {got} although it was asked for {wanted}")]
@@ -68,11 +68,11 @@ pub(crate) enum AcmeError {
     #[error("the CA is not convinced: {}", list(.failures))]
     Unproven { failures: Vec<ChallengeFailure> },
     #[error("order {url} is invalid: {problem}")]
-    OrderInvalid { url: Url, problem: Problem },
+    OrderInvalid { url: Box<Url>, problem: Box<Problem> },
     #[error("order {url} cannot be {what} while it is {status}")]
-    OrderNotFit { url: Url, what: &'static str, status: &'static str },
+    OrderNotFit { url: Box<Url>, what: &'static str, status: &'static str },
     #[error("{url} is not {what} after {} s", .waited.as_secs())]
-    StillWaiting { url: Url, what: &'static str, waited: Duration, until: Option<Timestamp> },
+    StillWaiting { url: Box<Url>, what: &'static str, waited: Duration, until: Option<Timestamp> },
     #[error("cannot use the account")]
     Account(#[source] instant_acme::Error),
 }
@@ -108,7 +108,7 @@ const LASTING: &[&str] =
 impl AcmeError {
     /// Sorts what the CA answered; `until` is when it wants to be asked again.
     pub(super) fn from_problem(url: &CaUrl, problem: Problem, until: Option<Timestamp>) -> Self {
-        let url = url.as_url().clone();
+        let (url, problem) = (url.boxed(), Box::new(problem));
         match (problem.status, until) {
             (_, None) if problem.is_pause() => Self::Paused { problem },
             (status, Some(until)) if status == 429 || problem.is("rateLimited") => {

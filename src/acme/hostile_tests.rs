@@ -25,7 +25,7 @@ use super::*;
 use crate::model::challenge::ChallengeKind::Http01;
 use crate::model::fault::Fault;
 use crate::model::name::Identifier;
-use crate::model::time::{Clock, Timestamp};
+use crate::model::time::Timestamp;
 
 /// What the server says at one path. `BASE` in headers and body stands for its own address.
 #[derive(Clone)]
@@ -206,6 +206,36 @@ async fn the_behaved_path_works() {
     // Directory, nonce, account, order, authorization, challenge, look, certificate.
     assert_eq!(server.requests.load(Ordering::Relaxed), 8);
     assert_eq!(account.session().round_trips(), 8);
+}
+
+/// Runs of several certificates share a session from several threads.
+#[tokio::test]
+async fn everything_may_run_in_a_task_of_its_own() {
+    let server = Server::start(Vec::new()).await;
+    let account = server.account().await;
+    let run = tokio::spawn(async move {
+        let mut order = account.order(&wanted()).await.unwrap();
+        for authorization in order.pending().await.unwrap() {
+            order.set_ready(&authorization, Http01).await.unwrap();
+        }
+        order.wait_ready(PATIENCE).await.unwrap();
+        let issued = order.wait_certificate(PATIENCE).await.unwrap();
+        order.alternates(&issued).await.unwrap();
+        let _ = account.resume(order.url()).await;
+        let _ = account.facts().await;
+        let _ = account.update_contacts(&[]).await;
+        let _ = account.revoke(b"x", Reason::Unspecified).await;
+        let _ = account.deactivate().await;
+        let session = account.session().clone();
+        let mut file = AccountFile::fresh(&server.endpoint.directory).unwrap();
+        session.register(&mut file, Registration::default()).await.unwrap();
+        file.prepare_next_key().unwrap();
+        let _ = session.account(&file).unwrap().rotate_key(&file).await;
+        let _ = session.settle_rollover(&file).await;
+        let _ = session.renewal_info("a.b").await;
+        session.revoke_with_key(b"x", b"y", Reason::Unspecified).await
+    });
+    assert!(matches!(run.await.unwrap(), Err(AcmeError::Key { .. })));
 }
 
 #[tokio::test]

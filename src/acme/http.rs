@@ -184,7 +184,7 @@ impl Transport {
         }
         if status.is_redirection() {
             let to = printable(text(&headers, LOCATION).unwrap_or("nowhere"), 200);
-            return Err(AcmeError::Redirected { url: url.as_url().clone(), to });
+            return Err(AcmeError::Redirected { url: url.boxed(), to });
         }
         let problem = Problem::from_response(status.as_u16(), &body);
         let named = || problem.retry_after().map(|at| at.since(date).min(LONGEST_WAIT));
@@ -233,7 +233,7 @@ fn client(roots: Option<&[u8]>, user_agent: &str, timeouts: Timeouts) -> Result<
 }
 
 fn failed(url: &CaUrl, source: reqwest::Error) -> AcmeError {
-    let (url, source) = (url.as_url().clone(), source.without_url());
+    let (url, source) = (url.boxed(), source.without_url());
     if source.is_timeout() {
         return AcmeError::TimedOut { url, source };
     }
@@ -244,7 +244,7 @@ async fn read(mut response: Response, url: &CaUrl, limit: usize) -> Result<Bytes
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(|source| failed(url, source))? {
         if body.len() + chunk.len() > limit {
-            return Err(AcmeError::Oversized { url: url.as_url().clone(), limit });
+            return Err(AcmeError::Oversized { url: url.boxed(), limit });
         }
         body.extend_from_slice(&chunk);
     }

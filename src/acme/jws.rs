@@ -102,6 +102,10 @@ impl AccountKey {
 
     pub(super) fn from_pkcs8(pkcs8: Zeroizing<Vec<u8>>) -> Result<Self, AcmeError> {
         let signing = SigningKey::from_pkcs8(&pkcs8)?;
+        if !matches!(signing, SigningKey::P256(_)) {
+            // instant-acme knows no other.
+            return Err(unusable("account keys are P-256"));
+        }
         let jwk = serde_json::to_vec(&signing.jwk()?).expect("a JSON value can be written");
         let thumbprint = encode(digest(&SHA256, &jwk).as_ref());
         Ok(Self(Arc::new(AccountKeyParts { pkcs8, signing, thumbprint })))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 pub(crate) use instant_acme::OrderStatus;
 use instant_acme::{CertificateIdentifier, NewOrder as Payload};
 use serde::Deserialize;
@@ -51,7 +51,7 @@ impl NewOrder {
         let sent = account.post(&directory.new_order, &payload).await;
         sent.map_err(|error| match error.problem() {
             Some(problem) if replaces.is_some() && problem.concerns_replaces() => {
-                AcmeError::ReplacesRefused { problem: problem.clone() }
+                AcmeError::ReplacesRefused { problem: Box::new(problem.clone()) }
             }
             _ => error,
         })
@@ -195,7 +195,9 @@ impl Order {
     async fn authorizations(&self) -> Result<Vec<Seen>, AcmeError> {
         let urls = &self.state.authorizations;
         let lanes = (urls.len() / 4).clamp(1, 8);
-        let fetches = urls.iter().map(|url| Authorization::fetch(&self.account, url));
+        // Boxed, because the compiler cannot see through the closure that the whole is `Send`.
+        let fetches = urls.iter().map(|url| Authorization::fetch(&self.account, url).boxed());
+        let fetches: Vec<_> = fetches.collect();
         stream::iter(fetches).buffered(lanes).try_collect().await
     }
 
@@ -327,13 +329,13 @@ impl Order {
         }
         let unexplained = || Problem::unexplained("the CA gives no reason".to_owned());
         let problem = self.state.error.clone().unwrap_or_else(unexplained);
-        AcmeError::OrderInvalid { url: self.url.as_url().clone(), problem }
+        AcmeError::OrderInvalid { url: self.url.boxed(), problem: Box::new(problem) }
     }
 
     fn still_waiting(&self, what: &'static str, waited: Duration) -> AcmeError {
         let asked = self.state.retry_after;
         let until = asked.map(|span| self.account.session().transport().in_future(span));
-        AcmeError::StillWaiting { url: self.url.as_url().clone(), what, waited, until }
+        AcmeError::StillWaiting { url: self.url.boxed(), what, waited, until }
     }
 
     fn not_fit(&self, what: &'static str) -> AcmeError {
@@ -344,7 +346,7 @@ impl Order {
             OrderStatus::Valid => "valid",
             OrderStatus::Invalid => "invalid",
         };
-        AcmeError::OrderNotFit { url: self.url.as_url().clone(), what, status }
+        AcmeError::OrderNotFit { url: self.url.boxed(), what, status }
     }
 }
 

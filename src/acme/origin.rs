@@ -22,6 +22,11 @@ impl CaUrl {
         &self.0
     }
 
+    /// A copy for an error to carry.
+    pub(super) fn boxed(&self) -> Box<Url> {
+        Box::new(self.0.clone())
+    }
+
     pub(super) fn as_str(&self) -> &str {
         self.0.as_str()
     }

@@ -32,12 +32,33 @@ pub(super) struct Settings {
 pub(super) const EAB: (&str, &str) =
     ("kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W");
 
+impl Settings {
+    fn config(&self, listen: &[String; 2], http_port: u16, tls: [&str; 2]) -> Value {
+        json!({ "pebble": {
+            "listenAddress": listen[0],
+            "managementListenAddress": listen[1],
+            "certificate": tls[0],
+            "privateKey": tls[1],
+            "httpPort": http_port,
+            "tlsPort": 1,
+            "externalAccountBindingRequired": self.eab_required,
+            "externalAccountMACKeys": { EAB.0: EAB.1 },
+            "retryAfter": { "authz": 3, "order": 5 },
+            "keyAlgorithm": "ecdsa",
+            "profiles": {
+                "default": { "description": "90 days", "validityPeriod": 7_776_000 },
+                "shortlived": { "description": "160 hours", "validityPeriod": 576_000 },
+            },
+        }})
+    }
+}
+
 pub(super) struct Pebble {
     pub(super) endpoint: Endpoint,
     management: String,
     challenges: String,
     http: reqwest::Client,
-    _children: [Running; 2],
+    children: [Running; 2],
     _directory: TempDir,
 }
 
@@ -94,22 +115,8 @@ impl Pebble {
         let (certificate, key) = loopback_certificate();
         let certificate_file = write(&directory, &certificate);
         let key_file = write(&directory, &key);
-        let config = json!({ "pebble": {
-            "listenAddress": format!("127.0.0.1:{listen}"),
-            "managementListenAddress": format!("127.0.0.1:{manage}"),
-            "certificate": certificate_file,
-            "privateKey": key_file,
-            "httpPort": http01,
-            "tlsPort": 1,
-            "externalAccountBindingRequired": settings.eab_required,
-            "externalAccountMACKeys": { EAB.0: EAB.1 },
-            "retryAfter": { "authz": 3, "order": 5 },
-            "keyAlgorithm": "ecdsa",
-            "profiles": {
-                "default": { "description": "90 days", "validityPeriod": 7_776_000 },
-                "shortlived": { "description": "160 hours", "validityPeriod": 576_000 },
-            },
-        }});
+        let addresses = [listen, manage].map(|port| format!("127.0.0.1:{port}"));
+        let config = settings.config(&addresses, http01, [&certificate_file, &key_file]);
         let config = write(&directory, &config.to_string());
         let challenge_server = spawn(Command::new("pebble-challtestsrv").args([
             "-http01",
@@ -145,7 +152,7 @@ impl Pebble {
             management: format!("https://127.0.0.1:{manage}"),
             challenges: format!("http://127.0.0.1:{challenges}"),
             http: http.build().unwrap(),
-            _children: [pebble, challenge_server],
+            children: [pebble, challenge_server],
             _directory: directory,
         };
         started.answers().await.then_some(started)
@@ -155,7 +162,7 @@ impl Pebble {
     async fn answers(&mut self) -> bool {
         let began = Instant::now();
         while began.elapsed() < DEADLINE {
-            if self._children.iter_mut().any(|child| child.0.try_wait().unwrap().is_some()) {
+            if self.children.iter_mut().any(|child| child.0.try_wait().unwrap().is_some()) {
                 return false;
             }
             let directory = self.http.get(&self.endpoint.directory).send().await;

@@ -125,7 +125,7 @@ impl Session {
                 answer => return answer,
             }
         }
-        Err(AcmeError::NonceStorm { url: url.as_url().clone(), attempts: NONCE_ATTEMPTS })
+        Err(AcmeError::NonceStorm { url: url.boxed(), attempts: NONCE_ATTEMPTS })
     }
 
     /// Takes a nonce from an earlier answer, else asks for one (RFC 8555 §7.2).
@@ -151,12 +151,12 @@ pub(super) fn parse<T: DeserializeOwned>(
     body: &[u8],
 ) -> Result<T, AcmeError> {
     serde_json::from_slice(body).map_err(|source| AcmeError::Unintelligible {
-        url: url.as_url().clone(),
+        url: url.boxed(),
         what,
         source: Some(source),
     })
 }
 
 pub(super) fn unintelligible(url: &CaUrl, what: &'static str) -> AcmeError {
-    AcmeError::Unintelligible { url: url.as_url().clone(), what, source: None }
+    AcmeError::Unintelligible { url: url.boxed(), what, source: None }
 }
