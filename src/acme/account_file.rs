@@ -1,6 +1,7 @@
 //! What is kept of an account: the content of `accounts/<ca>/<id>.json`.
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::error::AcmeError;
 use super::jws::AccountKey;
@@ -19,7 +20,7 @@ pub(crate) struct AccountFile {
     #[serde(default)]
     pub(crate) created_at: Option<Timestamp>,
     /// The key a rollover is about to put in force; stored before the CA is told.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) next_key: Option<AccountKey>,
 }
 
@@ -33,21 +34,37 @@ pub(crate) enum KeyInForce {
 impl AccountFile {
     /// Makes an unregistered account with a new P-256 key, for the caller to store first.
     pub(crate) fn fresh(directory: &str) -> Result<Self, AcmeError> {
-        todo!()
+        Ok(Self {
+            directory: directory.to_owned(),
+            url: None,
+            key: AccountKey::generate()?,
+            contacts: Vec::new(),
+            created_at: None,
+            next_key: None,
+        })
     }
 
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        todo!()
+        serde_json::from_slice(bytes)
     }
 
     /// The JSON to store; it holds the keys in clear and is zeroed on drop.
-    pub(crate) fn to_bytes(&self) -> zeroize::Zeroizing<Vec<u8>> {
-        todo!()
+    pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        // Room enough that the buffer is not moved, which would leave a copy of the key behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024));
+        serde_json::to_writer_pretty(&mut *bytes, self).expect("strings and times can be written");
+        bytes.push(b'\n');
+        bytes
     }
 
     /// Makes the next key, for the caller to store before [`super::Account::rotate_key`].
+    ///
+    /// A key that was prepared already is kept: the CA may know it.
     pub(crate) fn prepare_next_key(&mut self) -> Result<(), AcmeError> {
-        todo!()
+        if self.next_key.is_none() {
+            self.next_key = Some(AccountKey::generate()?);
+        }
+        Ok(())
     }
 
     /// Whether a rollover was begun and not settled.
@@ -57,6 +74,44 @@ impl AccountFile {
 
     /// Keeps the key that is in force and drops the other.
     pub(crate) fn settle(&mut self, in_force: KeyInForce) {
-        todo!()
+        match (in_force, self.next_key.take()) {
+            (KeyInForce::Next, Some(key)) => self.key = key,
+            (KeyInForce::Next, None) | (KeyInForce::Current, _) => {}
+        }
+    }
+
+    /// The RFC 7638 thumbprint of the key: names the account without a URL.
+    pub(crate) fn thumbprint(&self) -> &str {
+        self.key.thumbprint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_survive_and_keys_roll_over() {
+        let mut file = AccountFile::fresh("https://ca.example/dir").unwrap();
+        let first = file.thumbprint().to_owned();
+        file.prepare_next_key().unwrap();
+        file.prepare_next_key().unwrap();
+        let next = file.next_key.as_ref().unwrap().thumbprint().to_owned();
+        assert!(file.is_rolling_over());
+        let mut again = AccountFile::parse(&file.to_bytes()).unwrap();
+        assert_eq!(again.thumbprint(), first);
+        again.settle(KeyInForce::Next);
+        assert_eq!((again.thumbprint(), again.is_rolling_over()), (next.as_str(), false));
+        file.settle(KeyInForce::Current);
+        assert_eq!((file.thumbprint(), file.is_rolling_over()), (first.as_str(), false));
+    }
+
+    #[test]
+    fn damaged_files_are_refused() {
+        let file = AccountFile::fresh("https://ca.example/dir").unwrap();
+        let whole = file.to_bytes();
+        assert!(AccountFile::parse(&whole[..whole.len() / 2]).is_err());
+        assert!(AccountFile::parse(b"{}").is_err());
+        assert!(!format!("{file:?}").contains("MIG"));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 use url::Url;
 
+use super::origin::CaUrl;
 use super::problem::Problem;
 use crate::model::fault::Fault;
 use crate::model::name::Identifier;
@@ -19,31 +20,31 @@ pub(crate) enum AcmeError {
     #[error("cannot set up TLS for the CA: {why}")]
     Tls { why: &'static str, source: Option<reqwest::Error> },
     #[error("cannot reach {url}")]
-    Unreachable { url: Url, source: reqwest::Error },
+    Unreachable { url: Box<Url>, source: reqwest::Error },
     #[error("{url} did not answer in time")]
-    TimedOut { url: Url, source: reqwest::Error },
+    TimedOut { url: Box<Url>, source: reqwest::Error },
     #[error("{url} sent more than {limit} bytes")]
-    Oversized { url: Url, limit: usize },
+    Oversized { url: Box<Url>, limit: usize },
     #[error("{url} redirects to {to:?}; ACME requests are not redirected")]
-    Redirected { url: Url, to: String },
+    Redirected { url: Box<Url>, to: String },
     #[error("cannot make sense of what {url} sent: {what}")]
-    Unintelligible { url: Url, what: &'static str, source: Option<serde_json::Error> },
+    Unintelligible { url: Box<Url>, what: &'static str, source: Option<serde_json::Error> },
     #[error("refused {what} from the CA: {value:?} {why}")]
     Unacceptable { what: &'static str, value: String, why: &'static str },
     #[error("the CA refuses {url}: {problem}")]
-    Refused { url: Url, problem: Problem },
+    Refused { url: Box<Url>, problem: Box<Problem> },
     #[error("the CA limits requests until {until}: {problem}")]
-    RateLimited { problem: Problem, until: Timestamp },
+    RateLimited { problem: Box<Problem>, until: Timestamp },
     #[error(
         "the CA has paused this account for some names, until a person visits the page it gives: {problem}"
     )]
-    Paused { problem: Problem },
+    Paused { problem: Box<Problem> },
     #[error("the CA is unavailable: {problem}")]
-    Unavailable { url: Url, problem: Problem, until: Option<Timestamp> },
+    Unavailable { url: Box<Url>, problem: Box<Problem>, until: Option<Timestamp> },
     #[error("the CA refused {attempts} nonces in a row at {url}")]
-    NonceStorm { url: Url, attempts: usize },
+    NonceStorm { url: Box<Url>, attempts: usize },
     #[error("the CA objects to the certificate being replaced: {problem}")]
-    ReplacesRefused { problem: Problem },
+    ReplacesRefused { problem: Box<Problem> },
     #[error("the CA offers no {what}")]
     NotOffered { what: &'static str },
     #[error("the terms of service at {terms} must be agreed to first")]
@@ -59,7 +60,7 @@ pub(crate) enum AcmeError {
     #[error("no new account key was prepared")]
     NoNextKey,
     #[error("the account belongs to {theirs:?}, not to {ours}")]
-    OtherDirectory { ours: Url, theirs: String },
+    OtherDirectory { ours: Box<Url>, theirs: String },
     #[error("{what} is unusable: {why}")]
     Key { what: &'static str, why: String },
     #[error("the CA opened an order for {got} although it was asked for {wanted}")]
@@ -67,11 +68,11 @@ pub(crate) enum AcmeError {
     #[error("the CA is not convinced: {}", list(.failures))]
     Unproven { failures: Vec<ChallengeFailure> },
     #[error("order {url} is invalid: {problem}")]
-    OrderInvalid { url: Url, problem: Problem },
+    OrderInvalid { url: Box<Url>, problem: Box<Problem> },
     #[error("order {url} cannot be {what} while it is {status}")]
-    OrderNotFit { url: Url, what: &'static str, status: &'static str },
+    OrderNotFit { url: Box<Url>, what: &'static str, status: &'static str },
     #[error("{url} is not {what} after {} s", .waited.as_secs())]
-    StillWaiting { url: Url, what: &'static str, waited: Duration, until: Option<Timestamp> },
+    StillWaiting { url: Box<Url>, what: &'static str, waited: Duration, until: Option<Timestamp> },
     #[error("cannot use the account")]
     Account(#[source] instant_acme::Error),
 }
@@ -95,19 +96,121 @@ fn list(failures: &[ChallengeFailure]) -> String {
     failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// What a request may be refused for now and granted later, though nobody changes anything here.
+const MOMENTARY: &[&str] =
+    &["serverInternal", "orderNotReady", "conflict", "badNonce", "rateLimited", "about:blank"];
+
+/// What makes proving the same names again pointless. Anything else may be a server still starting
+/// or a record still spreading.
+const LASTING: &[&str] =
+    &["rejectedIdentifier", "unsupportedIdentifier", "caa", "badCSR", "badPublicKey"];
+
 impl AcmeError {
+    /// Sorts what the CA answered; `until` is when it wants to be asked again.
+    pub(super) fn from_problem(url: &CaUrl, problem: Problem, until: Option<Timestamp>) -> Self {
+        let (url, problem) = (url.boxed(), Box::new(problem));
+        match (problem.status, until) {
+            (_, None) if problem.is_pause() => Self::Paused { problem },
+            (status, Some(until)) if status == 429 || problem.is("rateLimited") => {
+                Self::RateLimited { problem, until }
+            }
+            (500.., until) => Self::Unavailable { url, problem, until },
+            _ => Self::Refused { url, problem },
+        }
+    }
+
     /// Whether trying again can help, and from when on.
     pub(crate) fn fault(&self) -> Fault {
-        todo!()
+        match self {
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Oversized { .. }
+            | Self::Unintelligible { .. }
+            | Self::NonceStorm { .. }
+            | Self::ReplacesRefused { .. } => Fault::Passing,
+            Self::RateLimited { until, .. } => Fault::WaitUntil(*until),
+            Self::Unavailable { until, .. } | Self::StillWaiting { until, .. } => {
+                until.map_or(Fault::Passing, Fault::WaitUntil)
+            }
+            Self::Refused { problem, .. } if among(MOMENTARY, problem) => Fault::Passing,
+            Self::OrderInvalid { problem, .. } if !among(LASTING, problem) => Fault::Passing,
+            Self::Unproven { failures }
+                if !failures.iter().any(|failure| among(LASTING, &failure.problem)) =>
+            {
+                Fault::Passing
+            }
+            _ => Fault::Permanent,
+        }
     }
 
     /// The problem document the CA sent, if there is one.
     pub(crate) fn problem(&self) -> Option<&Problem> {
-        todo!()
+        match self {
+            Self::Refused { problem, .. }
+            | Self::RateLimited { problem, .. }
+            | Self::Paused { problem }
+            | Self::Unavailable { problem, .. }
+            | Self::ReplacesRefused { problem }
+            | Self::OrderInvalid { problem, .. } => Some(problem),
+            _ => None,
+        }
     }
 
     /// Whether the same order without `replaces` should be tried once (RFC 9773 §5).
     pub(crate) fn concerns_replaces(&self) -> bool {
         matches!(self, Self::ReplacesRefused { .. })
+    }
+
+    /// Whether the CA gave this ACME error (RFC 8555 §6.7), as in `userActionRequired`.
+    pub(crate) fn is(&self, kind: &str) -> bool {
+        self.problem().is_some_and(|problem| problem.is(kind))
+    }
+
+    /// Whether this says nothing of what was asked for, only that the answer did not come.
+    pub(super) fn is_no_answer(&self) -> bool {
+        !matches!(self, Self::Refused { .. }) && self.fault() != Fault::Permanent
+    }
+}
+
+fn among(kinds: &[&str], problem: &Problem) -> bool {
+    kinds.contains(&problem.kind.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::acme::ca::Endpoint;
+    use crate::acme::origin::Origin;
+
+    fn sorted(status: u16, body: &str, until: Option<Timestamp>) -> AcmeError {
+        let origin = Origin::of(&Endpoint::builtin("letsencrypt").unwrap()).unwrap();
+        let problem = Problem::from_response(status, body.as_bytes());
+        AcmeError::from_problem(origin.directory(), problem, until)
+    }
+
+    fn acme(kind: &str, detail: &str) -> String {
+        format!(r#"{{"type":"urn:ietf:params:acme:error:{kind}","detail":"{detail}"}}"#)
+    }
+
+    #[test]
+    fn answers_are_sorted_by_whether_to_come_back() {
+        let at = Timestamp::from_unix(1_800_000_000);
+        let paused = acme("rateLimited", "prevented. Please visit: https://x/sfe/v1/unpause?jwt=y");
+        let table = [
+            (429, acme("rateLimited", "too many"), Some(at), Fault::WaitUntil(at)),
+            (429, acme("rateLimited", "too many"), None, Fault::Passing),
+            (429, paused, None, Fault::Permanent),
+            (503, "<html>down</html>".to_owned(), Some(at), Fault::WaitUntil(at)),
+            (503, "<html>down</html>".to_owned(), None, Fault::Passing),
+            (500, acme("serverInternal", "oops"), None, Fault::Passing),
+            (400, acme("rejectedIdentifier", "no"), None, Fault::Permanent),
+            (403, acme("userActionRequired", "new terms"), None, Fault::Permanent),
+            (400, acme("accountDoesNotExist", "gone"), None, Fault::Permanent),
+            (403, acme("unauthorized", "deactivated"), None, Fault::Permanent),
+            (404, "not found".to_owned(), None, Fault::Passing),
+        ];
+        for (status, body, until, fault) in table {
+            assert_eq!(sorted(status, &body, until).fault(), fault, "{status} {body}");
+        }
     }
 }

@@ -27,6 +27,7 @@ mod http;
 mod instant;
 mod jws;
 mod order;
+mod origin;
 mod poll;
 mod problem;
 mod renewal_info;

@@ -74,6 +74,11 @@ impl Problem {
         })
     }
 
+    /// Stands in where the CA calls something failed and does not say why.
+    pub(super) fn unexplained(detail: String) -> Self {
+        Self { kind: "about:blank".to_owned(), detail, status: 0, subproblems: Vec::new() }
+    }
+
     /// Whether this is the ACME error `name` (RFC 8555 §6.7), as in `badNonce`.
     pub(crate) fn is(&self, name: &str) -> bool {
         self.kind == name
@@ -157,4 +162,88 @@ fn kind(value: &Value) -> String {
     let short = uri.strip_prefix(PREFIX).unwrap_or(uri);
     let fits = (1..=200).contains(&short.len()) && short.bytes().all(|b| b.is_ascii_graphic());
     if fits { short.to_owned() } else { "about:blank".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn problem(status: u16, json: &str) -> Problem {
+        Problem::from_response(status, json.as_bytes())
+    }
+
+    #[test]
+    fn problems_keep_what_matters() {
+        let json = r#"{"type":"urn:ietf:params:acme:error:rejectedIdentifier","status":400,
+            "detail":"policy\u001b[2J","subproblems":[
+            {"type":"urn:ietf:params:acme:error:caa","detail":"CAA","identifier":{"type":"dns","value":"a.example"}},
+            {"type":7,"identifier":{"type":"email","value":"x"}}]}"#;
+        let problem = problem(400, json);
+        assert!(problem.is("rejectedIdentifier"));
+        assert_eq!(problem.detail, "policy [2J");
+        let named: Vec<_> = problem.identifiers().map(ToString::to_string).collect();
+        assert_eq!(named, ["a.example"]);
+        assert_eq!(problem.subproblems[1].kind, "about:blank");
+        assert!(problem.to_string().contains("a.example: CAA (caa)"));
+    }
+
+    #[test]
+    fn other_bodies_are_quoted_shortly() {
+        let html = format!("<html>\u{7}\u{202e}{}", "x".repeat(5000));
+        let problem = problem(503, &html);
+        assert_eq!(problem.status, 503);
+        assert!(problem.detail.chars().count() <= 200);
+        assert!(problem.detail.starts_with("<html> xxx"));
+    }
+
+    #[test]
+    fn the_moment_in_the_text_is_read() {
+        let table = [
+            ("too many, retry after 2026-11-22 12:00:37 UTC: see x", Some("2026-11-22T12:00:37Z")),
+            ("retry after 2026-11-22 12:00:37", None),
+            ("retry after äääääääääääääääää UTC", None),
+            ("retry after", None),
+            ("no", None),
+        ];
+        for (detail, at) in table {
+            let json = serde_json::json!({ "type": "x", "detail": detail }).to_string();
+            let read = problem(429, &json).retry_after().map(|at| at.to_string());
+            assert_eq!(read.as_deref(), at, "{detail}");
+        }
+    }
+
+    #[test]
+    fn objections_to_replaces_are_recognised() {
+        let table = [
+            (409, "alreadyReplaced", "x", true),
+            (409, "malformed", "certificate already replaced", true),
+            (404, "malformed", "Could not validate ARI 'replaces' field :: unknown", true),
+            (403, "unauthorized", "Could not validate ARI 'replaces' field", true),
+            (500, "serverInternal", "could not find an order for the given certificate", true),
+            (400, "malformed", "various names", false),
+            (503, "serverInternal", "ari is down", false),
+            (429, "rateLimited", "too many replaces", false),
+        ];
+        for (status, kind, detail, concerned) in table {
+            let kind = format!("{PREFIX}{kind}");
+            let json = serde_json::json!({ "type": kind, "detail": detail }).to_string();
+            assert_eq!(problem(status, &json).concerns_replaces(), concerned, "{kind} {detail}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_a_ca_writes_reaches_the_terminal_raw(text in any::<String>()) {
+            let shown = printable(&text, 200);
+            prop_assert!(shown.chars().count() <= 200);
+            prop_assert!(!shown.chars().any(char::is_control));
+        }
+
+        #[test]
+        fn any_body_gives_a_problem(body in any::<Vec<u8>>(), status in 400u16..600) {
+            prop_assert_eq!(Problem::from_response(status, &body).status, status);
+        }
+    }
 }
