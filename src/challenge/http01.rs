@@ -186,7 +186,9 @@ mod tests {
         for host in hosts {
             assert!(is_answered(&solver, PATH, host).await, "{host}");
         }
-        for host in ["b.example", "x.a.example", "", "192.0.2.11", "[::1]", "a.example:x", "*"] {
+        for host in
+            ["b.example", "x.a.example", "", "192.0.2.11", "[::1]", "a.example b.example", "*"]
+        {
             assert!(!is_answered(&solver, PATH, host).await, "{host}");
         }
         let paths = [
@@ -264,22 +266,33 @@ mod tests {
 
     #[tokio::test]
     async fn validation_is_answered_through_a_flood() {
+        const VISITORS: usize = 700;
         let solver = Standalone::new(HERE, 0);
         solver.present(&challenge("http-01", "a.example", "token")).await.unwrap();
         let mut stalled = Vec::new();
-        for index in 0..700 {
+        for index in 1..=VISITORS {
             let mut stream = connect(&solver).await;
             if index % 3 == 0 {
                 // Those that were turned away already cannot be written to.
                 let _ = stream.write_all(b"GET /.well-known").await;
             }
             stalled.push(stream);
-            if index % 100 == 99 {
+            if index % 100 == 0 {
                 let answered = is_answered(&solver, PATH, "a.example");
                 let answered = tokio::time::timeout(Duration::from_secs(5), answered).await;
                 assert!(answered.expect("answered in time"), "after {index}");
             }
         }
+        let turned_away = async {
+            for _ in 0..VISITORS - Visitors::MOST {
+                let reads = stalled.iter_mut().map(|stream| Box::pin(stream.read_u8()));
+                let (result, index, _) = futures_util::future::select_all(reads).await;
+                result.unwrap_err();
+                stalled.remove(index);
+            }
+        };
+        let soon = Visitors::DEADLINE / 2;
+        tokio::time::timeout(soon, turned_away).await.expect("no more than the most are held");
     }
 
     #[tokio::test]

@@ -168,7 +168,7 @@ async fn accept<A: Send + 'static>(
     converse: Converse<A>,
     pending: Arc<Pending<A>>,
 ) {
-    let mut visitors = Visitors::default();
+    let mut visitors = Visitors::new(Visitors::DEADLINE);
     loop {
         match socket.accept().await {
             Ok((stream, _)) => {
