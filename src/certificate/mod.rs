@@ -6,10 +6,13 @@
 
 mod ari_id;
 mod chain;
+mod facts;
 mod fingerprint;
 mod key;
 mod pem;
 mod roots;
+#[cfg(test)]
+mod sample;
 mod verify;
 
 pub(crate) use ari_id::AriId;

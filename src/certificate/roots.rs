@@ -1,15 +1,18 @@
 //! Trust roots: what a chain must lead to.
 
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use thiserror::Error;
 
-use super::ChainError;
-
 /// Why bytes are no set of trust roots.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub(crate) enum RootsError {
-    #[error("the trust roots cannot be read")]
-    Pem(#[source] ChainError),
+    #[error("no certificate in it")]
+    Empty,
+    #[error("larger than any bundle of roots ({size} bytes)")]
+    TooLarge { size: usize },
+    #[error("it is not PEM, or it is damaged")]
+    NotPem,
     #[error("certificate {position} cannot be a trust root")]
     Unusable { position: usize, source: webpki::Error },
 }
@@ -19,9 +22,21 @@ pub(crate) enum RootsError {
 pub(crate) struct Roots(Vec<TrustAnchor<'static>>);
 
 impl Roots {
-    /// Reads PEM of one or more root certificates.
+    const LARGEST: usize = 4 * 1024 * 1024;
+
+    /// Reads PEM of one or more root certificates; the remarks usual in bundles do not matter.
     pub(crate) fn parse(pem: &[u8]) -> Result<Self, RootsError> {
-        todo!("{}", pem.len())
+        if pem.len() > Self::LARGEST {
+            return Err(RootsError::TooLarge { size: pem.len() });
+        }
+        let mut anchors = Vec::new();
+        for (index, der) in CertificateDer::pem_slice_iter(pem).enumerate() {
+            let der = der.map_err(|_| RootsError::NotPem)?;
+            let anchor = webpki::anchor_from_trusted_cert(&der)
+                .map_err(|source| RootsError::Unusable { position: index + 1, source })?;
+            anchors.push(anchor.to_owned());
+        }
+        if anchors.is_empty() { Err(RootsError::Empty) } else { Ok(Self(anchors)) }
     }
 
     /// Holds the roots of a store the caller has read, such as the system's.

@@ -1,6 +1,20 @@
 //! The life of a listener: open while an answer is pending, shared by all that are.
 
-use std::net::IpAddr;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::BoxFuture;
+use rustix::io::Errno;
+use rustix::net::sockopt::set_ipv6_v6only;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::{JoinSet, spawn_blocking};
+
+use super::visitors::Visitors;
+use super::{PortHolder, SolverError};
+use crate::model::challenge::{Challenge, Token};
+use crate::model::name::Identifier;
 
 /// Which addresses of this host a solver listens on.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -11,4 +25,336 @@ pub(crate) enum Listen {
     Loopback,
     /// Exactly this address.
     At(IpAddr),
+}
+
+impl Listen {
+    fn addresses(self) -> Vec<IpAddr> {
+        match self {
+            Self::Everywhere => vec![Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()],
+            Self::Loopback => vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()],
+            Self::At(ip) => vec![ip],
+        }
+    }
+}
+
+/// The answers that may be asked for.
+pub(super) struct Pending<A>(Mutex<Vec<Entry<A>>>);
+
+struct Entry<A> {
+    identifier: Identifier,
+    token: Token,
+    answer: A,
+}
+
+impl<A> Entry<A> {
+    fn is_for(&self, challenge: &Challenge) -> bool {
+        self.token == challenge.token && self.identifier == challenge.identifier
+    }
+}
+
+impl<A: Clone> Pending<A> {
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry<A>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, challenge: &Challenge, answer: A) {
+        let Challenge { identifier, token, .. } = challenge.clone();
+        let mut entries = self.entries();
+        entries.retain(|entry| !entry.is_for(challenge));
+        entries.push(Entry { identifier, token, answer });
+    }
+
+    /// Says whether nothing is left.
+    fn remove(&self, challenge: &Challenge) -> bool {
+        let mut entries = self.entries();
+        entries.retain(|entry| !entry.is_for(challenge));
+        entries.is_empty()
+    }
+
+    /// The answer that was presented last among those that fit.
+    pub(super) fn newest(&self, fits: impl Fn(&Identifier, &Token) -> bool) -> Option<A> {
+        let entries = self.entries();
+        let mut newest_first = entries.iter().rev();
+        newest_first
+            .find(|entry| fits(&entry.identifier, &entry.token))
+            .map(|entry| entry.answer.clone())
+    }
+}
+
+/// How one connection is answered. Deadlines and the number of connections are not its concern.
+pub(super) type Converse<A> = fn(Arc<Pending<A>>, TcpStream) -> BoxFuture<'static, ()>;
+
+/// Listens while there are answers pending; one for all orders of the process.
+pub(super) struct Listener<A> {
+    listen: Listen,
+    port: u16,
+    converse: Converse<A>,
+    pending: Arc<Pending<A>>,
+    /// One task for each socket. Whoever changes this or `pending` holds the lock.
+    open: tokio::sync::Mutex<Option<JoinSet<()>>>,
+    bound: AtomicU16,
+}
+
+impl<A: Clone + Send + 'static> Listener<A> {
+    pub(super) fn new(listen: Listen, port: u16, converse: Converse<A>) -> Self {
+        let pending = Arc::new(Pending(Mutex::default()));
+        let (open, bound) = (tokio::sync::Mutex::default(), AtomicU16::new(0));
+        Self { listen, port, converse, pending, open, bound }
+    }
+
+    pub(super) fn port(&self) -> Option<u16> {
+        Some(self.bound.load(Ordering::Acquire)).filter(|port| *port != 0)
+    }
+
+    /// Tells whether it could open, and opens nothing for longer than that takes.
+    pub(super) async fn precheck(&self) -> Result<(), SolverError> {
+        let open = self.open.lock().await;
+        if open.is_none() {
+            self.bind().await?;
+        }
+        Ok(())
+    }
+
+    /// Adds an answer, opening the sockets for the first one.
+    pub(super) async fn add(&self, challenge: &Challenge, answer: A) -> Result<(), SolverError> {
+        let mut open = self.open.lock().await;
+        if open.is_none() {
+            *open = Some(self.start(self.bind().await?));
+        }
+        self.pending.put(challenge, answer);
+        Ok(())
+    }
+
+    /// Removes an answer; after the last one the port is free again when this returns.
+    pub(super) async fn remove(&self, challenge: &Challenge) {
+        let mut open = self.open.lock().await;
+        if self.pending.remove(challenge)
+            && let Some(mut accepting) = open.take()
+        {
+            self.bound.store(0, Ordering::Release);
+            accepting.shutdown().await;
+        }
+    }
+
+    fn start(&self, sockets: Vec<TcpListener>) -> JoinSet<()> {
+        let port = sockets.iter().find_map(|socket| socket.local_addr().ok());
+        self.bound.store(port.map_or(0, |address| address.port()), Ordering::Release);
+        let mut accepting = JoinSet::new();
+        for socket in sockets {
+            accepting.spawn(accept(socket, self.converse, Arc::clone(&self.pending)));
+        }
+        accepting
+    }
+
+    async fn bind(&self) -> Result<Vec<TcpListener>, SolverError> {
+        let (address, source) = match bind(self.listen, self.port) {
+            Ok(sockets) => return Ok(sockets),
+            Err(failure) => failure,
+        };
+        Err(match source.kind() {
+            ErrorKind::AddrInUse => {
+                let holder = spawn_blocking(move || PortHolder::of(address.port())).await;
+                SolverError::PortInUse { address, holder: holder.unwrap_or(PortHolder::Unknown) }
+            }
+            ErrorKind::PermissionDenied => SolverError::PortForbidden { address, source },
+            _ => SolverError::Listen { address, source },
+        })
+    }
+}
+
+/// Accepts until it is aborted, which ends the conversations as well.
+async fn accept<A: Send + 'static>(
+    socket: TcpListener,
+    converse: Converse<A>,
+    pending: Arc<Pending<A>>,
+) {
+    let mut visitors = Visitors::new(Visitors::DEADLINE);
+    loop {
+        match socket.accept().await {
+            Ok((stream, _)) => {
+                let pending = Arc::clone(&pending);
+                visitors.admit(stream, move |stream| converse(pending, stream));
+            }
+            // Out of descriptors or memory: conversations end soon, and then there are some again.
+            Err(_) => tokio::time::sleep(Visitors::PAUSE).await,
+        }
+    }
+}
+
+type Failure = (SocketAddr, io::Error);
+
+/// Binds every address to one port; when the kernel chooses it, a taken twin means to ask again.
+fn bind(listen: Listen, port: u16) -> Result<Vec<TcpListener>, Failure> {
+    const ATTEMPTS: usize = 16;
+    let mut result = bind_once(listen, port);
+    for _ in 1..ATTEMPTS {
+        match &result {
+            Err((_, error)) if port == 0 && error.kind() == ErrorKind::AddrInUse => {
+                result = bind_once(listen, port);
+            }
+            _ => break,
+        }
+    }
+    result
+}
+
+fn bind_once(listen: Listen, mut port: u16) -> Result<Vec<TcpListener>, Failure> {
+    let (mut sockets, mut absent) = (Vec::new(), None);
+    for ip in listen.addresses() {
+        let address = SocketAddr::new(ip, port);
+        let socket = open(address).and_then(|socket| Ok((socket.local_addr()?.port(), socket)));
+        match socket {
+            Ok((chosen, socket)) => {
+                port = chosen;
+                sockets.push(socket);
+            }
+            Err(error) if is_absent(&error) => absent = Some((address, error)),
+            Err(error) => return Err((address, error)),
+        }
+    }
+    match absent {
+        Some(failure) if sockets.is_empty() => Err(failure),
+        _ => Ok(sockets),
+    }
+}
+
+/// Whether the host has no such address, or no such family at all.
+fn is_absent(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    const BACKLOG: u32 = 1024;
+    let socket = if address.is_ipv6() {
+        let socket = TcpSocket::new_v6()?;
+        set_ipv6_v6only(&socket, true)?;
+        socket
+    } else {
+        TcpSocket::new_v4()?
+    };
+    // Connections of an earlier challenge that still linger must not block the port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncReadExt;
+
+    use super::super::sample::challenge;
+    use super::*;
+
+    /// Sends the answer's name and hangs up when the visitor does.
+    fn echo(pending: Arc<Pending<u8>>, mut stream: TcpStream) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let answer = pending.newest(|_, _| true).unwrap_or(0);
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, &[answer]).await;
+        })
+    }
+
+    async fn ask(ip: IpAddr, port: u16) -> io::Result<u8> {
+        let mut stream = TcpStream::connect((ip, port)).await?;
+        tokio::io::AsyncWriteExt::write_all(&mut stream, b"?").await?;
+        stream.read_u8().await
+    }
+
+    const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+    #[tokio::test]
+    async fn it_listens_exactly_where_told() {
+        let one = challenge("http-01", "a.example", "one");
+        let table = [
+            (Listen::Everywhere, true, true),
+            (Listen::Loopback, true, true),
+            (Listen::At(V4), true, false),
+            (Listen::At(V6), false, true),
+        ];
+        for (listen, v4, v6) in table {
+            let listener = Listener::new(listen, 0, echo);
+            listener.add(&one, 7).await.unwrap();
+            let port = listener.port().unwrap();
+            assert_eq!(ask(V4, port).await.is_ok(), v4, "{listen:?}");
+            assert_eq!(ask(V6, port).await.is_ok(), v6, "{listen:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_lives_while_an_answer_is_pending() {
+        let (one, two) =
+            (challenge("http-01", "a.example", "one"), challenge("http-01", "a.example", "two"));
+        let listener = Listener::new(Listen::At(V4), 0, echo);
+        listener.precheck().await.unwrap();
+        assert_eq!(listener.port(), None);
+        listener.remove(&one).await;
+        listener.add(&one, 1).await.unwrap();
+        listener.add(&two, 2).await.unwrap();
+        listener.add(&one, 3).await.unwrap();
+        let port = listener.port().unwrap();
+        assert_eq!(ask(V4, port).await.unwrap(), 3);
+        listener.remove(&one).await;
+        assert_eq!(ask(V4, port).await.unwrap(), 2);
+        listener.remove(&two).await;
+        assert_eq!(listener.port(), None);
+        std::net::TcpListener::bind((V4, port)).expect("the port is free again");
+    }
+
+    #[tokio::test]
+    async fn one_port_serves_a_second_time() {
+        let one = challenge("http-01", "a.example", "one");
+        let port = std::net::TcpListener::bind((V4, 0)).unwrap().local_addr().unwrap().port();
+        let listener = Listener::new(Listen::At(V4), port, echo);
+        for answer in 1..4 {
+            listener.add(&one, answer).await.unwrap();
+            assert_eq!(ask(V4, port).await.unwrap(), answer);
+            listener.remove(&one).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn dropping_it_frees_the_port() {
+        let listener = Listener::new(Listen::At(V4), 0, echo);
+        listener.add(&challenge("http-01", "a.example", "one"), 1).await.unwrap();
+        let port = listener.port().unwrap();
+        let mut open = TcpStream::connect((V4, port)).await.unwrap();
+        drop(listener);
+        let freed = async {
+            while std::net::TcpListener::bind((V4, port)).is_err() {
+                tokio::task::yield_now().await;
+            }
+            // The conversation is over as well.
+            assert!(matches!(open.read(&mut [0]).await, Ok(0) | Err(_)));
+        };
+        tokio::time::timeout(Duration::from_secs(5), freed).await.expect("freed in time");
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_names_its_holder() {
+        let one = challenge("http-01", "a.example", "one");
+        let holder = std::net::TcpListener::bind((V4, 0)).unwrap();
+        let port = holder.local_addr().unwrap().port();
+        for listen in [Listen::Everywhere, Listen::Loopback, Listen::At(V4)] {
+            let listener = Listener::new(listen, port, echo);
+            for result in [listener.precheck().await, listener.add(&one, 1).await] {
+                let error = result.unwrap_err();
+                let text = error.to_string();
+                let process = format!("(process {})", std::process::id());
+                assert!(text.starts_with(&format!("port {port} is in use by ")), "{text}");
+                assert!(text.contains(&process) && text.contains("--webroot"), "{text}");
+            }
+            assert_eq!(listener.port(), None);
+            assert!(listener.pending.newest(|_, _| true).is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_of_others_is_an_error() {
+        let elsewhere = Listen::At("192.0.2.1".parse().unwrap());
+        let error = Listener::new(elsewhere, 0, echo).precheck().await.unwrap_err();
+        assert!(matches!(error, SolverError::Listen { .. }), "{error:?}");
+    }
 }

@@ -8,10 +8,14 @@
 pub(crate) mod http01;
 mod listener;
 mod port_holder;
+#[cfg(test)]
+mod sample;
 pub(crate) mod tls_alpn01;
+mod visitors;
 pub(crate) mod webroot;
 
-use std::io;
+use std::error::Error as StdError;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -51,14 +55,17 @@ pub(crate) trait Solver: Send + Sync {
 pub(crate) enum SolverError {
     #[error("{kind} cannot prove control over {identifier}")]
     Unprovable { kind: ChallengeKind, identifier: Identifier },
-    #[error("port {} is in use by {holder}", address.port())]
+    #[error(
+        "port {} is in use by {holder}; let that server answer with --webroot DIR, or free the port",
+        address.port()
+    )]
     PortInUse { address: SocketAddr, holder: PortHolder },
-    #[error("not allowed to listen on {address}")]
+    #[error("not allowed to listen on {address}; grant CAP_NET_BIND_SERVICE or use --webroot DIR")]
     PortForbidden { address: SocketAddr, source: io::Error },
     #[error("cannot listen on {address}")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("cannot make the tls-alpn-01 certificate for {identifier}")]
-    Certificate { identifier: Identifier, source: Box<dyn std::error::Error + Send + Sync> },
+    Certificate { identifier: Identifier, source: Box<dyn StdError + Send + Sync> },
     #[error("cannot use {} for challenge files", path.display())]
     Webroot { path: PathBuf, source: io::Error },
     #[error("refused to touch {}: {why}", path.display())]
@@ -66,12 +73,31 @@ pub(crate) enum SolverError {
 }
 
 impl SolverError {
+    /// A port may be free next time and a full disk emptied; the rest needs somebody to act.
     pub(crate) fn fault(&self) -> Fault {
-        todo!()
+        match self {
+            Self::PortInUse { .. } | Self::Listen { .. } | Self::Certificate { .. } => {
+                Fault::Passing
+            }
+            Self::Webroot { source, .. } if is_lasting(source.kind()) => Fault::Permanent,
+            Self::Webroot { .. } => Fault::Passing,
+            Self::Unprovable { .. } | Self::PortForbidden { .. } | Self::Unsafe { .. } => {
+                Fault::Permanent
+            }
+        }
     }
+}
 
-    /// The one thing an operator can do about it.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        todo!()
+fn is_lasting(kind: ErrorKind) -> bool {
+    use ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    matches!(kind, NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem)
+}
+
+/// Refuses a challenge no answer of this kind can meet, such as a wildcard by http-01.
+fn ensure_provable(kind: ChallengeKind, challenge: &Challenge) -> Result<(), SolverError> {
+    let identifier = &challenge.identifier;
+    if kind == challenge.kind && kind.proves(identifier) {
+        return Ok(());
     }
+    Err(SolverError::Unprovable { kind, identifier: identifier.clone() })
 }

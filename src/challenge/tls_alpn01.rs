@@ -1,22 +1,44 @@
 //! tls-alpn-01 by a TLS server of our own (RFC 8737, RFC 8738 §6).
 
-use async_trait::async_trait;
+use std::error::Error as StdError;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
 
-use super::{Listen, Solver, SolverError};
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use rcgen::{CertificateParams, CustomExtension, DistinguishedName, DnType, KeyPair, SanType};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::crypto::aws_lc_rs::sign::any_ecdsa_type;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::server::{Acceptor, ClientHello, NoServerSessionStorage, ServerConfig};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_rustls::LazyConfigAcceptor;
+
+use super::listener::{Listener, Pending};
+use super::{Listen, Solver, SolverError, ensure_provable};
 use crate::model::challenge::{Challenge, ChallengeKind};
+use crate::model::name::Identifier;
+
+/// The protocol a CA asks for, and the only one spoken here (RFC 8737 §6.2).
+const ACME_TLS: &[u8] = b"acme-tls/1";
 
 /// Answers `acme-tls/1` handshakes while a challenge is pending, and no other handshake.
-pub(crate) struct TlsAlpn {}
+pub(crate) struct TlsAlpn {
+    listener: Listener<Arc<ServerConfig>>,
+}
 
 impl TlsAlpn {
     /// Opens nothing yet. Port 0 lets the kernel choose at each opening.
     pub(crate) fn new(listen: Listen, port: u16) -> Self {
-        todo!("{listen:?} {port}")
+        Self { listener: Listener::new(listen, port, converse) }
     }
 
     /// The port it listens on now; `None` while nothing is pending.
     pub(crate) fn port(&self) -> Option<u16> {
-        todo!()
+        self.listener.port()
     }
 }
 
@@ -27,14 +49,252 @@ impl Solver for TlsAlpn {
     }
 
     async fn precheck(&self) -> Result<(), SolverError> {
-        todo!()
+        self.listener.precheck().await
     }
 
-    async fn present(&self, _challenge: &Challenge) -> Result<(), SolverError> {
-        todo!()
+    async fn present(&self, challenge: &Challenge) -> Result<(), SolverError> {
+        ensure_provable(self.kind(), challenge)?;
+        let config = config(challenge).map_err(|source| SolverError::Certificate {
+            identifier: challenge.identifier.clone(),
+            source,
+        })?;
+        self.listener.add(challenge, Arc::new(config)).await
     }
 
-    async fn clean_up(&self, _challenge: &Challenge) -> Result<(), SolverError> {
-        todo!()
+    async fn clean_up(&self, challenge: &Challenge) -> Result<(), SolverError> {
+        self.listener.remove(challenge).await;
+        Ok(())
+    }
+}
+
+fn converse(pending: Arc<Pending<Arc<ServerConfig>>>, stream: TcpStream) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        // A visitor that breaks off or talks nonsense is no concern of ours.
+        let _ = shake_hands(&pending, stream).await;
+    })
+}
+
+async fn shake_hands(pending: &Pending<Arc<ServerConfig>>, stream: TcpStream) -> io::Result<()> {
+    let started = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    let Some(config) = chosen(pending, &started.client_hello()) else { return Ok(()) };
+    // The handshake is the whole answer (RFC 8737 §3).
+    started.into_stream(config).await?.shutdown().await
+}
+
+fn chosen(
+    pending: &Pending<Arc<ServerConfig>>,
+    hello: &ClientHello<'_>,
+) -> Option<Arc<ServerConfig>> {
+    if !hello.alpn()?.any(|protocol| protocol == ACME_TLS) {
+        return None;
+    }
+    let asked = hello.server_name()?;
+    let asked = asked.strip_suffix('.').unwrap_or(asked).to_ascii_lowercase();
+    pending.newest(|identifier, _| server_name(identifier) == asked)
+}
+
+/// What a CA puts into SNI: the name, or the reverse name of an address (RFC 8738 §6).
+fn server_name(identifier: &Identifier) -> String {
+    match identifier {
+        Identifier::Dns(name) => name.as_str().to_owned(),
+        Identifier::Ip(IpAddr::V4(ip)) => {
+            let [a, b, c, d] = ip.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+        }
+        Identifier::Ip(IpAddr::V6(ip)) => {
+            let octets = ip.octets();
+            let nibbles = octets.iter().rev().flat_map(|octet| [octet & 15, octet >> 4]);
+            nibbles.map(|nibble| format!("{nibble:x}.")).collect::<String>() + "ip6.arpa"
+        }
+    }
+}
+
+fn config(challenge: &Challenge) -> Result<ServerConfig, Box<dyn StdError + Send + Sync>> {
+    let key = KeyPair::generate()?;
+    let certificate = certificate(challenge, &key)?;
+    let key = any_ecdsa_type(&PrivatePkcs8KeyDer::from(key.serialize_der()).into())?;
+    // Unread by rustls, which would refuse the critical extension it does not know.
+    let served = CertifiedKey::new(vec![certificate], key);
+    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(served)));
+    config.alpn_protocols = vec![ACME_TLS.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+/// Exactly what RFC 8737 §3 and RFC 8738 §6 ask for: one alternative name, the critical digest,
+/// signed by itself. Its dates are fixed, for nobody judges them.
+fn certificate(
+    challenge: &Challenge,
+    key: &KeyPair,
+) -> Result<CertificateDer<'static>, rcgen::Error> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "ACME challenge");
+    params.subject_alt_names = vec![match &challenge.identifier {
+        Identifier::Dns(name) => SanType::DnsName(name.as_str().try_into()?),
+        Identifier::Ip(ip) => SanType::IpAddress(*ip),
+    }];
+    let digest = challenge.key_authorization.digest();
+    params.custom_extensions = vec![CustomExtension::new_acme_identifier(&digest)];
+    Ok(params.self_signed(key)?.der().clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::process::{Output, Stdio};
+    use std::time::Duration;
+
+    use data_encoding::HEXLOWER;
+    use rustls::pki_types::pem::PemObject;
+    use tokio::io::AsyncReadExt;
+    use tokio::process::Command;
+    use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+    use super::super::sample::challenge;
+    use super::*;
+
+    const HERE: Listen = Listen::At(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    const TOKEN: &str = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA";
+    const DIGEST: &str = "653471d42925d7eb4cd39a39cda8b34d3034c94cb90067ab78c8123560ba2e5f";
+
+    /// Shakes hands as a CA would, with an implementation that is not ours.
+    async fn s_client(port: u16, arguments: &[&str]) -> Output {
+        Command::new("openssl")
+            .args(["s_client", "-connect", &format!("127.0.0.1:{port}")])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .unwrap()
+    }
+
+    /// The certificate that was served, if the protocol was agreed on.
+    fn served(output: &Output) -> Option<CertificateDer<'static>> {
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.contains("ALPN protocol: acme-tls/1")
+            .then(|| CertificateDer::from_pem_slice(&output.stdout).unwrap())
+    }
+
+    /// Judges as the strictest CA does (RFC 8737 §3).
+    fn assert_strict(der: &[u8], name: &GeneralName<'_>) {
+        let (rest, certificate) = X509Certificate::from_der(der).unwrap();
+        assert!(rest.is_empty());
+        certificate.extensions_map().expect("no extension twice");
+        assert_eq!(certificate.subject().as_raw(), certificate.issuer().as_raw());
+        certificate.verify_signature(None).expect("signed by itself");
+        let names = certificate.subject_alternative_name().unwrap().unwrap();
+        assert_eq!(names.value.general_names, std::slice::from_ref(name));
+        let oid = x509_parser::der_parser::oid!(1.3.6.1.5.5.7.1.31);
+        let extension = certificate.get_extension_unique(&oid).unwrap().unwrap();
+        assert!(extension.critical);
+        assert_eq!(HEXLOWER.encode(extension.value), format!("0420{DIGEST}"));
+    }
+
+    #[tokio::test]
+    async fn the_certificate_is_what_the_strictest_ca_wants() {
+        let reversed = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
+        let (v4, v6) = ([192, 0, 2, 10], [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        let table = [
+            ("A.Example", "a.example", GeneralName::DNSName("a.example")),
+            ("192.0.2.10", "10.2.0.192.in-addr.arpa", GeneralName::IPAddress(&v4)),
+            ("2001:db8::1", reversed, GeneralName::IPAddress(&v6)),
+        ];
+        let solver = TlsAlpn::new(HERE, 0);
+        for (identifier, ..) in &table {
+            solver.present(&challenge("tls-alpn-01", identifier, TOKEN)).await.unwrap();
+        }
+        let port = solver.port().unwrap();
+        for (_, server_name, name) in &table {
+            for version in ["-tls1_2", "-tls1_3"] {
+                let asked = ["-servername", server_name, "-alpn", "acme-tls/1", version];
+                let output = s_client(port, &asked).await;
+                assert_strict(&served(&output).expect("served"), name);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_right_question_is_answered() {
+        let solver = TlsAlpn::new(HERE, 0);
+        solver.present(&challenge("tls-alpn-01", "a.example", TOKEN)).await.unwrap();
+        let port = solver.port().unwrap();
+        let table: [(&[&str], bool); 8] = [
+            (&["-servername", "a.example", "-alpn", "acme-tls/1"], true),
+            (&["-servername", "A.EXAMPLE", "-alpn", "acme-tls/1"], true),
+            (&["-servername", "a.example", "-alpn", "h2,acme-tls/1"], true),
+            (&["-servername", "a.example", "-alpn", "h2,http/1.1"], false),
+            (&["-servername", "a.example"], false),
+            (&["-servername", "b.example", "-alpn", "acme-tls/1"], false),
+            (&["-noservername", "-alpn", "acme-tls/1"], false),
+            (&["-servername", "a.example", "-alpn", "acme-tls/1", "-tls1_1"], false),
+        ];
+        for (asked, answered) in table {
+            let output = s_client(port, asked).await;
+            assert_eq!(served(&output).is_some(), answered, "{asked:?}: {output:?}");
+            let sent = String::from_utf8_lossy(&output.stdout).contains("BEGIN CERTIFICATE");
+            assert_eq!(sent, answered, "{asked:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_newest_answer_for_a_name_counts() {
+        let solver = TlsAlpn::new(HERE, 0);
+        let (old, new) = (
+            challenge("tls-alpn-01", "a.example", "old"),
+            challenge("tls-alpn-01", "a.example", TOKEN),
+        );
+        solver.present(&old).await.unwrap();
+        solver.present(&new).await.unwrap();
+        solver.clean_up(&old).await.unwrap();
+        let asked = ["-servername", "a.example", "-alpn", "acme-tls/1"];
+        let output = s_client(solver.port().unwrap(), &asked).await;
+        assert_strict(&served(&output).unwrap(), &GeneralName::DNSName("a.example"));
+        solver.clean_up(&new).await.unwrap();
+        assert_eq!(solver.port(), None);
+    }
+
+    #[tokio::test]
+    async fn validation_is_answered_through_a_flood() {
+        let solver = TlsAlpn::new(HERE, 0);
+        solver.present(&challenge("tls-alpn-01", "a.example", TOKEN)).await.unwrap();
+        let port = solver.port().unwrap();
+        let mut stalled = Vec::new();
+        for index in 0..600 {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+            if index % 3 == 0 {
+                // The beginning of a ClientHello; those turned away already cannot be written to.
+                let _ = stream.write_all(&[22, 3, 1, 1, 0, 1]).await;
+            }
+            stalled.push(stream);
+        }
+        let asked = ["-servername", "a.example", "-alpn", "acme-tls/1"];
+        let output = tokio::time::timeout(Duration::from_secs(10), s_client(port, &asked)).await;
+        assert!(served(&output.expect("answered in time")).is_some());
+    }
+
+    #[tokio::test]
+    async fn nonsense_ends_the_connection() {
+        let solver = TlsAlpn::new(HERE, 0);
+        solver.present(&challenge("tls-alpn-01", "a.example", TOKEN)).await.unwrap();
+        let address = (Ipv4Addr::LOCALHOST, solver.port().unwrap());
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        // An alert may come, then the end.
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest));
+        assert!(!matches!(read.await.expect("ended in time"), Ok(length) if length > 7));
+    }
+
+    #[tokio::test]
+    async fn a_wildcard_is_refused() {
+        let solver = TlsAlpn::new(HERE, 0);
+        let error = solver.present(&challenge("tls-alpn-01", "*.a.example", TOKEN)).await;
+        assert!(matches!(error, Err(SolverError::Unprovable { .. })));
     }
 }
