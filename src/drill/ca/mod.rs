@@ -4,15 +4,66 @@
 //! and addresses), RFC 9773 (renewal information) and the profiles of Let's Encrypt. It validates
 //! over real sockets but only ever dials loopback addresses, and nobody trusts its roots.
 
+mod account;
+mod authority;
+mod authorization;
+mod challenge;
+mod csr;
+mod directory;
+mod finalize;
+mod issuer;
+mod jws;
+mod keep;
+mod ledger;
+mod listen;
+mod management;
+mod new_order;
+mod nonce;
+mod order;
+mod problem;
+mod profile;
+mod public_key;
+mod renewal_info;
+mod revoke;
+mod routes;
+mod serial;
+mod serve;
 mod settings;
+mod signed;
+mod state;
+#[cfg(test)]
+mod tests;
+mod validate;
+mod validate_http;
+mod validate_tls_alpn;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
 use thiserror::Error;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use authority::{Authorities, ROOTS, TLS_ROOT, certificate_file};
+use directory::DIRECTORY;
+use issuer::Issuer;
+use keep::Keep;
+use ledger::Ledger;
+use management::MANAGEMENT;
+use serve::Doors;
+pub(crate) use settings::Settings;
+use state::Ca;
 
 use crate::model::fault::Fault;
-pub(crate) use settings::Settings;
+use crate::model::time::{Timestamp, Validity};
+
+/// How long the certificate of the server itself is good; it is made anew at every start.
+const SERVER_LIFE: Duration = Duration::from_secs(397 * 24 * 3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Why the embedded CA could not be started.
 #[derive(Debug, Error)]
@@ -58,20 +109,82 @@ pub(crate) struct Running {
     pub(crate) management: String,
     /// PEM file: the root to trust when talking to the CA.
     pub(crate) tls_root: PathBuf,
-    /// PEM file: the root its certificates chain to.
+    /// PEM file: the root its certificates chain to by default.
     pub(crate) issuing_root: PathBuf,
+    task: JoinHandle<()>,
+    ca: Arc<Ca>,
 }
 
 impl Running {
-    /// Stops listening and ends open connections and validations.
-    pub(crate) async fn shutdown(self) {
-        todo!()
+    /// Stops listening and ends open connections and validations; the port is free when this returns.
+    pub(crate) async fn shutdown(mut self) {
+        self.stop();
+        // It ends by having been cancelled, which is what was asked for.
+        let _ = (&mut self.task).await;
+    }
+
+    fn stop(&self) {
+        self.task.abort();
+        self.ca.stop();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
 /// Starts the CA; it answers as soon as this returns.
 ///
-/// Must be called within a tokio runtime.
-pub(crate) async fn start(_settings: Settings) -> Result<Running, CaError> {
-    todo!()
+/// Must be called within a tokio runtime, with I/O and time enabled.
+pub(crate) async fn start(settings: Settings) -> Result<Running, CaError> {
+    let Settings { listen, dir, ports, eab, clock } = settings;
+    let keep = Keep::open(&dir)?;
+    let now = clock.now();
+    let issuer = Issuer::new(Authorities::open(&keep, now)?);
+    let ledger = Ledger::open(&keep)?;
+    let listener = listen::bind(&keep, listen).await?;
+    let address = listener.local_addr();
+    let address = address.map_err(|source| CaError::Listen { address: listen, source })?;
+    let tls = TlsAcceptor::from(Arc::new(server_config(&issuer, address, now)?));
+    let ca = Arc::new(Ca {
+        origin: format!("https://{address}"),
+        plain_origin: format!("http://{address}"),
+        issuer,
+        ledger,
+        nonces: nonce::Nonces::default(),
+        ports,
+        eab,
+        clock,
+        orders: Default::default(),
+        validations: Default::default(),
+    });
+    let doors = Doors { tls, secure: routes::secure(&ca), plain: routes::plain(&ca) };
+    Ok(Running {
+        directory: ca.url(DIRECTORY),
+        management: ca.url(MANAGEMENT),
+        tls_root: keep.path(&certificate_file(TLS_ROOT)),
+        issuing_root: keep.path(&certificate_file(ROOTS[0])),
+        task: tokio::spawn(serve::serve(listener, doors)),
+        ca,
+    })
+}
+
+fn server_config(
+    issuer: &Issuer,
+    listening: SocketAddr,
+    now: Timestamp,
+) -> Result<ServerConfig, CaError> {
+    let not_before = now.minus(DAY);
+    let validity = Validity { not_before, not_after: not_before.plus(SERVER_LIFE) };
+    let addresses = listen::server_addresses(listening);
+    let (certificate, key) = issuer.server_identity(&addresses, validity)?;
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
 }

@@ -1,0 +1,53 @@
+//! What tests and drills may ask of the CA beyond ACME; as open as the loopback address it is on.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::ledger::{Certificate, Record};
+use super::problem::Problem;
+use super::renewal_info::window;
+use super::serial::{CertId, Serial};
+use super::state::Ca;
+use crate::model::time::Window;
+
+pub(super) const MANAGEMENT: &str = "/management";
+
+/// The roots, as PEM.
+pub(super) async fn roots(State(ca): State<Arc<Ca>>) -> Json<Value> {
+    Json(json!({ "tlsRoot": ca.issuer.tls_root_pem(), "issuingRoots": ca.issuer.root_pems() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Move {
+    #[serde(rename = "certID")]
+    cert_id: Option<String>,
+    serial: Option<String>,
+    window: Option<Window>,
+}
+
+/// Moves the renewal window of one certificate, or, with `null`, back to where its life puts it.
+///
+/// The certificate is named by `certID` or by `serial` (hexadecimal); answers with the window now shown.
+pub(super) async fn move_window(
+    State(ca): State<Arc<Ca>>,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    let wanted: Move =
+        serde_json::from_slice(&body).map_err(|why| Problem::malformed(why.to_string()))?;
+    let by_id = wanted.cert_id.as_deref().and_then(CertId::parse).map(|id| id.serial);
+    let serial = by_id.or_else(|| wanted.serial.as_deref().and_then(Serial::from_hex));
+    let serial = serial.ok_or_else(|| Problem::malformed("certID or serial is needed"))?;
+    let certificate = ca.ledger.change(|books| {
+        let certificate = books.certificate(&serial);
+        let certificate = certificate.ok_or_else(|| Problem::not_found("certificate"))?.clone();
+        let moved = Certificate { window: wanted.window, ..certificate };
+        Ok((moved.clone(), vec![Record::Certificate(moved)]))
+    })?;
+    Ok(Json(json!({ "suggestedWindow": window(&certificate, ca.now()) })))
+}

@@ -1,0 +1,62 @@
+//! What every request of one running CA shares.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::task::JoinSet;
+use zeroize::Zeroizing;
+
+use super::issuer::Issuer;
+use super::ledger::Ledger;
+use super::nonce::Nonces;
+use super::order::Orders;
+use crate::model::challenge::ValidationPorts;
+use crate::model::time::{Clock, Timestamp};
+
+/// One running CA.
+pub(super) struct Ca {
+    /// `https://` and the address it listens on.
+    pub(super) origin: String,
+    /// The same with `http://`, where only the revocation list is served.
+    pub(super) plain_origin: String,
+    pub(super) issuer: Issuer,
+    pub(super) ledger: Ledger,
+    pub(super) nonces: Nonces,
+    pub(super) ports: Arc<ValidationPorts>,
+    pub(super) eab: BTreeMap<String, Zeroizing<Vec<u8>>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) orders: Mutex<Orders>,
+    pub(super) validations: Mutex<JoinSet<()>>,
+}
+
+impl Ca {
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) fn url(&self, path: impl Display) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    /// The orders, locked: never hold them across an `await`, nor take them inside [`Ledger::change`].
+    pub(super) fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a validation beside the requests; it ends with the CA.
+    pub(super) fn spawn(&self, validation: impl Future<Output = ()> + Send + 'static) {
+        let mut validations = self.validations();
+        while validations.try_join_next().is_some() {}
+        validations.spawn(validation);
+    }
+
+    /// Ends the validations under way.
+    pub(super) fn stop(&self) {
+        self.validations().abort_all();
+    }
+
+    fn validations(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.validations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,185 @@
+//! Validation by tls-alpn-01 (RFC 8737; RFC 8738 §6 for addresses), as strictly as public CAs do it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature_with_raw_key};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use x509_parser::asn1_rs::OctetString;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::problem::{Kind, Problem};
+use crate::model::challenge::Challenge;
+use crate::model::name::Identifier;
+
+const PROTOCOL: &[u8] = b"acme-tls/1";
+/// id-pe-acmeIdentifier
+const ACME_IDENTIFIER: &str = "1.3.6.1.5.5.7.1.31";
+
+/// Shakes hands over `stream` and judges the certificate that is shown.
+pub(super) async fn check(stream: TcpStream, challenge: &Challenge) -> Result<(), Problem> {
+    let tls = |why: String| Problem::new(Kind::Tls, why);
+    let name = ServerName::try_from(server_name(&challenge.identifier))
+        .map_err(|why| tls(format!("the name cannot be sent as SNI: {why}")))?;
+    let config = client_config().map_err(|why| Problem::internal(&why))?;
+    let stream = TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+        .map_err(|why| tls(format!("the TLS handshake failed: {why}")))?;
+    let (_, session) = stream.get_ref();
+    if session.alpn_protocol() != Some(PROTOCOL) {
+        return Err(tls("the server did not choose acme-tls/1".to_owned()));
+    }
+    let certificate = session.peer_certificates().and_then(|shown| shown.first());
+    let Some(certificate) = certificate else {
+        return Err(tls("the server showed no certificate".to_owned()));
+    };
+    judge(certificate, &challenge.identifier, challenge.key_authorization.digest())
+        .map_err(|why| Problem::new(Kind::IncorrectResponse, why))
+}
+
+/// The name to ask for: the DNS name, or the address in the reverse zone (RFC 8738 §6).
+fn server_name(identifier: &Identifier) -> String {
+    match identifier {
+        Identifier::Dns(name) => name.as_str().to_owned(),
+        Identifier::Ip(IpAddr::V4(ip)) => {
+            let [a, b, c, d] = ip.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+        }
+        Identifier::Ip(IpAddr::V6(ip)) => {
+            let nibbles = ip.octets().into_iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
+            nibbles.map(|nibble| format!("{nibble:x}.")).collect::<String>() + "ip6.arpa"
+        }
+    }
+}
+
+/// Whether the certificate answers the challenge (RFC 8737 §3), and if not, why.
+fn judge(der: &[u8], identifier: &Identifier, digest: [u8; 32]) -> Result<(), String> {
+    let (rest, certificate) = X509Certificate::from_der(der)
+        .map_err(|why| format!("the certificate cannot be parsed: {why}"))?;
+    if !rest.is_empty() {
+        return Err("there are bytes behind the certificate".to_owned());
+    }
+    if certificate.subject().as_raw() != certificate.issuer().as_raw()
+        || certificate.verify_signature(None).is_err()
+    {
+        return Err("the certificate is not self-signed".to_owned());
+    }
+    let extensions = certificate.extensions();
+    for (index, extension) in extensions.iter().enumerate() {
+        if extensions[..index].iter().any(|earlier| earlier.oid == extension.oid) {
+            return Err(format!("the extension {} occurs twice", extension.oid));
+        }
+    }
+    if !names_exactly(&certificate, identifier) {
+        return Err(format!("the subject alternative name must be exactly {identifier}"));
+    }
+    let Some(proof) = extensions.iter().find(|one| one.oid.to_id_string() == ACME_IDENTIFIER)
+    else {
+        return Err("the extension acmeIdentifier is missing".to_owned());
+    };
+    if !proof.critical {
+        return Err("the extension acmeIdentifier is not critical".to_owned());
+    }
+    match OctetString::from_der(proof.value) {
+        Ok(([], found)) if *found.as_ref() == digest => Ok(()),
+        _ => Err("the extension acmeIdentifier does not hold the expected digest".to_owned()),
+    }
+}
+
+fn names_exactly(certificate: &X509Certificate<'_>, identifier: &Identifier) -> bool {
+    let names = certificate.extensions().iter().find_map(|one| match one.parsed_extension() {
+        ParsedExtension::SubjectAlternativeName(san) => Some(&san.general_names),
+        _ => None,
+    });
+    match (names.map(Vec::as_slice), identifier) {
+        (Some([GeneralName::DNSName(found)]), Identifier::Dns(name)) => *found == name.as_str(),
+        (Some([GeneralName::IPAddress(found)]), Identifier::Ip(IpAddr::V4(ip))) => {
+            *found == ip.octets()
+        }
+        (Some([GeneralName::IPAddress(found)]), Identifier::Ip(IpAddr::V6(ip))) => {
+            *found == ip.octets()
+        }
+        _ => false,
+    }
+}
+
+fn client_config() -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = Arc::new(AnyCertificate(Arc::clone(&provider)));
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![PROTOCOL.to_vec()];
+    Ok(config)
+}
+
+/// Lets every certificate pass, for [`judge`] to look at; the handshake must still be signed by its key.
+///
+/// The usual checks cannot be used: they refuse the critical extension the challenge asks for.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let spki = public_key(certificate)?;
+        let bad = rustls::Error::InvalidCertificate(rustls::CertificateError::BadSignature);
+        let key = webpki::RawPublicKeyEntity::try_from(&spki).map_err(|_| bad.clone())?;
+        let known = self.0.signature_verification_algorithms.mapping;
+        known
+            .iter()
+            .filter(|(scheme, _)| *scheme == signed.scheme)
+            .flat_map(|(_, algorithms)| *algorithms)
+            .find(|algorithm| {
+                key.verify_signature(**algorithm, message, signed.signature()).is_ok()
+            })
+            .map(|_| HandshakeSignatureValid::assertion())
+            .ok_or(bad)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        verify_tls13_signature_with_raw_key(message, &public_key(certificate)?, signed, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn public_key<'a>(
+    der: &'a CertificateDer<'_>,
+) -> Result<SubjectPublicKeyInfoDer<'a>, rustls::Error> {
+    match X509Certificate::from_der(der) {
+        Ok((_, certificate)) => Ok(certificate.tbs_certificate.subject_pki.raw.into()),
+        Err(_) => Err(rustls::CertificateError::BadEncoding.into()),
+    }
+}
