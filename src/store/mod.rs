@@ -18,6 +18,7 @@ pub(crate) mod live;
 pub(crate) mod lock;
 mod permissions;
 pub(crate) mod recover;
+mod sealed;
 pub(crate) mod snapshot;
 
 use std::collections::BTreeSet;
