@@ -43,6 +43,11 @@ impl DiskError {
         self.source.kind() == io::ErrorKind::AlreadyExists
     }
 
+    /// What lies there is no file of ours: a symbolic link, a directory, a device, too large.
+    pub(crate) fn is_misshapen(&self) -> bool {
+        matches!(self.errno(), None | Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO))
+    }
+
     /// The file system cannot do this at all; another way has to be found.
     pub(crate) fn is_impossible(&self) -> bool {
         let always = matches!(self.errno(), Some(Errno::NOSYS | Errno::OPNOTSUPP));
@@ -138,9 +143,9 @@ pub(crate) struct Room {
 }
 
 /// A file to be made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct NewFile<'a> {
-    pub(crate) path: &'a Path,
+    pub(crate) path: PathBuf,
     pub(crate) bytes: &'a [u8],
     pub(crate) access: Access,
 }
@@ -194,7 +199,7 @@ impl dyn Disk {
     pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> DiskResult<()> {
         let temporary = layout::temporary(path);
         let access = Access { mode: 0o600, ..Access::default() };
-        let file = [NewFile { path: &temporary, bytes, access }];
+        let file = [NewFile { path: temporary.clone(), bytes, access }];
         let written = match self.create(&file) {
             Err(error) if error.already_exists() => {
                 self.remove_file(&temporary).and_then(|()| self.create(&file))
@@ -222,7 +227,7 @@ impl dyn Disk {
         let facts = self.look(from)?.ok_or_else(gone)?;
         let bytes = zeroize::Zeroizing::new(self.read(from, LARGEST)?.ok_or_else(gone)?);
         let access = Access { owner: Some(facts.owner), group: None, mode: facts.mode };
-        self.create(&[NewFile { path: to, bytes: &bytes, access }])
+        self.create(&[NewFile { path: to.to_owned(), bytes: &bytes, access }])
     }
 
     /// Removes a directory with everything in it; fine where there is none. Says whether there was.
@@ -266,11 +271,11 @@ impl Real {
     }
 
     fn create_one(file: &NewFile<'_>) -> DiskResult<()> {
-        let NewFile { path, bytes, access } = *file;
+        let NewFile { path, bytes, access } = file;
         let written = Self::open_new(path)?;
         let fail = |error| DiskError::new(Act::Write, path, error);
         (&written).write_all(bytes).map_err(fail)?;
-        Self::give(&written, access).map_err(|errno| fail(errno.into()))?;
+        Self::give(&written, *access).map_err(|errno| fail(errno.into()))?;
         written.sync_all().map_err(|error| DiskError::new(Act::Sync, path, error))
     }
 
