@@ -10,6 +10,8 @@
 //! certificate take its [`lock::Lock`] as proof. The process is expected to run under umask 077.
 
 pub(crate) mod archive;
+#[cfg(test)]
+mod crashing;
 pub(crate) mod disk;
 pub(crate) mod index;
 pub(crate) mod journal;
@@ -274,3 +276,6 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
