@@ -1,4 +1,17 @@
 //! What is due when, in one file: a run with nothing due reads this and no certificate.
+//!
+//! ```text
+//! acmeagent-index 1 <stamp> <held>
+//! <unix time or -> <name>          ordered by time, "-" (never) last
+//! end
+//! ```
+//! Ordered, so that reading stops at the first certificate that is not due. It is derived from the
+//! states and never trusted further: anything odd makes it stale, and it is written anew.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::{Store, StoreError};
 use crate::model::name::CertName;
@@ -24,10 +37,37 @@ pub(crate) enum IndexRead {
     Stale(Stamp),
 }
 
+const MAGIC: &str = "acmeagent-index 1";
+const END: &str = "end\n";
+const NEVER: &str = "-";
+/// Room for some hundred thousand certificates.
+const LARGEST: u64 = 64 << 20;
+/// The index lock is held for milliseconds; who waits longer waits for something stuck.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// When each certificate wants to be looked at; `None` for never.
+type Entries = BTreeMap<CertName, Option<Timestamp>>;
+
+/// Changes waiting to be written together. Whoever gets the turn writes for all.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: Mutex<BTreeMap<CertName, Change>>,
+    turn: Mutex<()>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Wake(Option<Timestamp>),
+    Forget,
+}
+
 impl Store {
     /// Reads what is due. Needs no [`Store::open`] and touches nothing.
     pub(crate) fn due_from_index(&self, now: Timestamp) -> Result<IndexRead, StoreError> {
-        todo!("{now}")
+        let stamp = self.stamp()?;
+        let bytes = self.disk.read(&self.layout.index(), LARGEST)?.unwrap_or_default();
+        let lines = std::str::from_utf8(&bytes).ok().and_then(|text| Lines::parse(text, &stamp));
+        Ok(lines.and_then(|lines| lines.due(now)).unwrap_or(IndexRead::Stale(stamp)))
     }
 
     /// Notes when a certificate wants to be looked at next: the earliest of renewal, ARI poll and
@@ -39,7 +79,56 @@ impl Store {
         name: &CertName,
         wake: Option<Timestamp>,
     ) -> Result<(), StoreError> {
-        todo!("{name} {wake:?}")
+        self.change_index(name, Change::Wake(wake))
+    }
+
+    pub(super) fn drop_from_index(&self, name: &CertName) -> Result<(), StoreError> {
+        self.change_index(name, Change::Forget)
+    }
+
+    fn change_index(&self, name: &CertName, change: Change) -> Result<(), StoreError> {
+        // A thread that died holding one of these left nothing half done in it.
+        let waiting = || self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting().insert(name.clone(), change);
+        let _turn = self.queue.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting().is_empty() {
+            return Ok(());
+        }
+        let _lock = self.lock_index()?;
+        let changes = std::mem::take(&mut *waiting());
+        let stamp = self.stamp()?;
+        let changed = match self.read_index(&stamp)? {
+            Some(entries) => self.write_index(&stamp, &changed(entries, changes)),
+            None => Ok(()),
+        };
+        if changed.is_err() {
+            // Better no index than one that knows nothing of this change.
+            let _ = self.disk.remove_file(&self.layout.index());
+        }
+        changed
+    }
+
+    /// Runs a change of the settings under the index lock, so that our own changes do not make the
+    /// index stale; somebody else's before it do.
+    pub(super) fn change_settings(
+        &self,
+        change: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let _turn = self.queue.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _lock = self.lock_index()?;
+        let entries = self.read_index(&self.stamp()?)?;
+        change()?;
+        entries.map_or(Ok(()), |entries| self.write_index(&self.stamp()?, &entries))
+    }
+
+    fn lock_index(&self) -> Result<super::disk::LockFile, StoreError> {
+        self.wait_for(&self.layout.index_lock(), PATIENCE, || "the index".to_owned())
+    }
+
+    fn read_index(&self, stamp: &Stamp) -> Result<Option<Entries>, StoreError> {
+        let bytes = self.disk.read(&self.layout.index(), LARGEST)?.unwrap_or_default();
+        let lines = std::str::from_utf8(&bytes).ok().and_then(|text| Lines::parse(text, stamp));
+        Ok(lines.and_then(Lines::entries))
     }
 
     /// Writes the whole index. `stamp` is from before the certificates were looked at.
@@ -48,7 +137,90 @@ impl Store {
         stamp: &Stamp,
         entries: impl IntoIterator<Item = (CertName, Option<Timestamp>)>,
     ) -> Result<(), StoreError> {
-        let _ = entries.into_iter().count();
-        todo!("{stamp:?}")
+        let entries = entries.into_iter().collect();
+        let _turn = self.queue.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _lock = self.lock_index()?;
+        self.write_index(stamp, &entries)
     }
+
+    fn write_index(&self, stamp: &Stamp, entries: &Entries) -> Result<(), StoreError> {
+        let mut lines: Vec<_> = entries.iter().collect();
+        lines.sort_by_key(|(_, wake)| wake.unwrap_or(Timestamp::MAX));
+        let mut text = format!("{MAGIC} {} {}\n", stamp.0, lines.len());
+        for (name, wake) in lines {
+            let written = match wake {
+                Some(wake) => writeln!(text, "{} {name}", wake.unix()),
+                None => writeln!(text, "{NEVER} {name}"),
+            };
+            written.expect("writing to a string cannot fail");
+        }
+        text.push_str(END);
+        Ok(self.disk.replace(&self.layout.index(), text.as_bytes())?)
+    }
+
+    /// What the settings look like now: when the directory and the main file last changed.
+    fn stamp(&self) -> Result<Stamp, StoreError> {
+        let mut text = String::new();
+        for path in [self.layout.certificates_dir(), self.layout.main_settings()] {
+            let (seconds, nanos) = self.disk.look(&path)?.map_or((0, 0), |facts| facts.modified);
+            let comma = if text.is_empty() { "" } else { "," };
+            write!(text, "{comma}{seconds}.{nanos:09}").expect("writing to a string cannot fail");
+        }
+        Ok(Stamp(text))
+    }
+}
+
+fn changed(mut entries: Entries, changes: BTreeMap<CertName, Change>) -> Entries {
+    for (name, change) in changes {
+        match change {
+            Change::Wake(wake) => drop(entries.insert(name, wake)),
+            Change::Forget => drop(entries.remove(&name)),
+        }
+    }
+    entries
+}
+
+/// The body of an index that is fresh and complete.
+struct Lines<'a> {
+    held: usize,
+    body: &'a str,
+}
+
+impl<'a> Lines<'a> {
+    fn parse(text: &'a str, stamp: &Stamp) -> Option<Self> {
+        let (head, rest) = text.split_once('\n')?;
+        let head = head.strip_prefix(MAGIC)?.strip_prefix(' ')?.strip_prefix(stamp.0.as_str())?;
+        let held = head.strip_prefix(' ')?.parse().ok()?;
+        let body = rest.strip_suffix(END)?;
+        (body.is_empty() || body.ends_with('\n')).then_some(Self { held, body })
+    }
+
+    fn due(&self, now: Timestamp) -> Option<IndexRead> {
+        let mut due = Vec::new();
+        for line in self.body.lines() {
+            let (wake, name) = read_line(line)?;
+            match wake {
+                Some(at) if at <= now => due.push(CertName::parse(name).ok()?),
+                next => return Some(IndexRead::Fresh { due, held: self.held, next }),
+            }
+        }
+        Some(IndexRead::Fresh { due, held: self.held, next: None })
+    }
+
+    fn entries(self) -> Option<Entries> {
+        let line = |line| {
+            let (wake, name) = read_line(line)?;
+            Some((CertName::parse(name).ok()?, wake))
+        };
+        let entries = self.body.lines().map(line).collect::<Option<Entries>>()?;
+        (entries.len() == self.held).then_some(entries)
+    }
+}
+
+fn read_line(line: &str) -> Option<(Option<Timestamp>, &str)> {
+    let (wake, name) = line.split_once(' ')?;
+    if wake == NEVER {
+        return Some((None, name));
+    }
+    Some((Some(Timestamp::from_unix(wake.parse().ok()?)), name))
 }

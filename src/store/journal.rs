@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::lock::Lock;
-use super::{Store, StoreError};
+use super::{Store, StoreError, sealed};
 use crate::model::generation::{Generation, SnapshotId};
 use crate::model::name::{CertName, Identifier};
 use crate::model::time::{Timestamp, Window};
@@ -111,29 +112,62 @@ pub(crate) struct Repaired {
 }
 
 impl Store {
-    /// Reads the facts of a certificate; nothing yet where there is no file.
+    /// Reads the facts of a certificate; nothing yet where there is no file and no generation.
     ///
-    /// A damaged file is rebuilt in memory from archive and live, and nothing is written:
+    /// A damaged or lost file is rebuilt in memory from archive and live, and nothing is written:
     /// [`Store::recover`] puts the damaged one aside. A rebuilt state holds live where it is (a pin)
     /// when newer generations exist, for whether somebody rolled back is no longer known.
     ///
     /// # Errors
     /// [`StoreError::NewerSchema`] when a newer version wrote it: nothing may be touched then.
     pub(crate) fn state(&self, name: &CertName) -> Result<(State, Option<Repaired>), StoreError> {
-        todo!("{name}")
+        match self.read_sealed(&self.layout.state(name)) {
+            Ok(state) => Ok((state, None)),
+            Err(StoreError::Damaged { what, .. }) => {
+                let rebuilt = self.rebuild_state(name)?;
+                let repaired = rebuilt.is_some().then_some(Repaired { why: what });
+                Ok((rebuilt.unwrap_or_default(), repaired))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What archive and live still tell; `None` where there was nothing to lose.
+    fn rebuild_state(&self, name: &CertName) -> Result<Option<State>, StoreError> {
+        let generations = self.generations(name)?;
+        let lost = self.disk.look(&self.layout.state(name))?.is_some();
+        let Some(newest) = generations.last().copied() else {
+            return Ok(lost.then(State::default));
+        };
+        let live = self.live(name).ok().flatten();
+        let meta = self.meta(name, live.unwrap_or(newest)).ok();
+        let until = meta.as_ref().map(|meta| meta.validity.not_after);
+        let held_back = live.filter(|live| *live < newest).zip(until);
+        Ok(Some(State {
+            ca: meta.as_ref().map(|meta| meta.ca.clone()),
+            last_success: meta.as_ref().map(|meta| meta.issued_at),
+            confirmed: live,
+            pin: held_back.map(|(generation, until)| Pin { generation, until }),
+            ..State::default()
+        }))
     }
 
     /// Writes the facts, atomically and synced: once this returns they survive a power cut.
+    ///
+    /// [`Store::switch`], [`Store::confirm`] and [`Store::switch_back`] change the file themselves:
+    /// what was read before them is out of date after them.
     pub(crate) fn save_state(&self, lock: &Lock, state: &State) -> Result<(), StoreError> {
-        todo!("{lock:?} {state:?}")
+        let path = self.layout.state(lock.name());
+        let saved = self.disk.replace(&path, &sealed::seal(state));
+        saved.map_err(|error| self.explain(error, &self.layout.state_dir(), SMALL))
     }
 
-    /// The private key an earlier run made and had no certificate for yet.
+    /// The private key an earlier run made and has no generation for yet.
     pub(crate) fn pending_key(
         &self,
         lock: &Lock,
-    ) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, StoreError> {
-        todo!("{lock:?}")
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        self.read_secret(&self.layout.pending(lock.name()))
     }
 
     /// Stores a key before ordering, and makes sure there is room for what the order will bring.
@@ -141,11 +175,32 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`] before the CA has been asked for anything.
     pub(crate) fn save_pending_key(&self, lock: &Lock, pem: &[u8]) -> Result<(), StoreError> {
-        todo!("{lock:?} {}", pem.len())
+        let dir = self.layout.state_dir();
+        let explain = |error| self.explain(error, &dir, ROOM);
+        self.disk.replace(&self.layout.pending(lock.name()), pem).map_err(explain)?;
+        let room = self.layout.reserve(lock.name());
+        self.disk.remove_file(&room)?;
+        self.disk.reserve(&room, ROOM as u64).map_err(explain)?;
+        match self.disk.room(&dir)?.inodes {
+            Some(left) if left < INODES => Err(StoreError::Full {
+                dir,
+                need: format!("{INODES} inodes"),
+                have: format!("{left}"),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Removes the pending key and the room held for its order.
     pub(crate) fn drop_pending(&self, lock: &Lock) -> Result<(), StoreError> {
-        todo!("{lock:?}")
+        self.disk.remove_file(&self.layout.pending(lock.name()))?;
+        Ok(self.disk.remove_file(&self.layout.reserve(lock.name()))?)
     }
 }
+
+/// What a chain, its copies and the state take at most in practice, in bytes.
+const ROOM: usize = 64 << 10;
+/// What a state takes, in bytes; only said in messages.
+const SMALL: usize = 4 << 10;
+/// What a generation, a snapshot and a live directory take.
+const INODES: u64 = 24;

@@ -224,6 +224,12 @@ pub(crate) fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.tmp"))
 }
 
+/// The name under which something damaged or foreign is kept beside its place.
+pub(crate) fn aside(path: &Path, number: u32) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{name}.damaged-{number}"))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

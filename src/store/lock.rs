@@ -1,6 +1,7 @@
 //! Kernel locks: they die with their process, so a stale one does not exist and none is ever stolen.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use super::disk::LockFile;
@@ -46,13 +47,26 @@ pub(crate) struct AccountLock {
     _file: LockFile,
 }
 
+impl AccountLock {
+    pub(crate) fn ca(&self) -> &Label {
+        &self.ca
+    }
+}
+
+/// How long a wait for a lock sleeps between two looks.
+const PAUSE: Duration = Duration::from_millis(5);
+
 impl Store {
     /// Takes a certificate for this run, without waiting.
+    ///
+    /// What is due is to be looked at again afterwards: another run may just have done it.
     ///
     /// # Errors
     /// [`StoreError::Locked`] with the pid of the run that holds it and since when.
     pub(crate) fn lock(&self, name: &CertName) -> Result<Lock, StoreError> {
-        todo!("{name}")
+        let held = self.disk.lock(&self.layout.lock(name))?;
+        let file = held.map_err(|holder| StoreError::Locked { what: name.to_string(), holder })?;
+        Ok(Lock { name: name.clone(), _file: file })
     }
 
     /// Takes the accounts of a CA, waiting at most `patience`. Blocks the thread.
@@ -61,6 +75,28 @@ impl Store {
         ca: &Label,
         patience: Duration,
     ) -> Result<AccountLock, StoreError> {
-        todo!("{ca} {patience:?}")
+        let what = || format!("the account at {ca}");
+        let file = self.wait_for(&self.layout.account_lock(ca), patience, what)?;
+        Ok(AccountLock { ca: ca.clone(), _file: file })
+    }
+
+    /// Tries a lock until it is free or patience ends. Sleeping is counted, so no clock is needed.
+    pub(super) fn wait_for(
+        &self,
+        path: &Path,
+        patience: Duration,
+        what: impl Fn() -> String,
+    ) -> Result<LockFile, StoreError> {
+        let mut slept = Duration::ZERO;
+        loop {
+            match self.disk.lock(path)? {
+                Ok(file) => return Ok(file),
+                Err(holder) if slept >= patience => {
+                    return Err(StoreError::Locked { what: what(), holder });
+                }
+                Err(_) => std::thread::sleep(PAUSE),
+            }
+            slept += PAUSE;
+        }
     }
 }

@@ -10,6 +10,8 @@
 //! certificate take its [`lock::Lock`] as proof. The process is expected to run under umask 077.
 
 pub(crate) mod archive;
+#[cfg(test)]
+mod crashing;
 pub(crate) mod disk;
 pub(crate) mod index;
 pub(crate) mod journal;
@@ -18,22 +20,26 @@ pub(crate) mod live;
 pub(crate) mod lock;
 mod permissions;
 pub(crate) mod recover;
+mod sealed;
 pub(crate) mod snapshot;
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::model::fault::Fault;
 use crate::model::generation::SnapshotId;
 use crate::model::name::CertName;
-use crate::model::time::Timestamp;
-use disk::{Disk, DiskError};
-use layout::{Label, Layout};
+use disk::{Disk, DiskError, DiskResult};
+use layout::{HookKind, Label, Layout};
 use lock::{AccountLock, Lock};
+use sealed::Broken;
 
 /// Why the store could not do what was asked.
 #[derive(Debug, Error)]
@@ -42,6 +48,8 @@ pub(crate) enum StoreError {
     Damaged { path: PathBuf, what: String },
     #[error(transparent)]
     Disk(#[from] DiskError),
+    #[error("cannot write the export")]
+    Export(#[source] io::Error),
     #[error("store full: need {need} in {}, have {have}", dir.display())]
     Full { dir: PathBuf, need: String, have: String },
     #[error("{what} is held by {holder}")]
@@ -60,7 +68,9 @@ pub(crate) enum StoreError {
 impl StoreError {
     pub(crate) fn fault(&self) -> Fault {
         match self {
-            Self::Disk(_) | Self::Full { .. } | Self::Locked { .. } => Fault::Passing,
+            Self::Disk(_) | Self::Export(_) | Self::Full { .. } | Self::Locked { .. } => {
+                Fault::Passing
+            }
             Self::Damaged { .. }
             | Self::NewerSchema { .. }
             | Self::NoSnapshot(_)
@@ -80,6 +90,7 @@ impl StoreError {
 pub(crate) struct Store {
     layout: Layout,
     disk: Arc<dyn Disk>,
+    queue: index::Queue,
 }
 
 impl Store {
@@ -87,7 +98,7 @@ impl Store {
     ///
     /// For commands that only read, and for [`Store::due_from_index`].
     pub(crate) fn at(layout: Layout, disk: Arc<dyn Disk>) -> Self {
-        Self { layout, disk }
+        Self { layout, disk, queue: index::Queue::default() }
     }
 
     /// Opens a store for work: makes what is missing, checks who may write on the way to it.
@@ -96,7 +107,52 @@ impl Store {
     /// [`StoreError::Refused`] for a directory others could bend, with the command that mends it;
     /// [`StoreError::Disk`] for a read-only file system, before a CA is asked for anything.
     pub(crate) fn open(layout: Layout, disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
-        todo!("{layout:?} {disk:?}")
+        let store = Self::at(layout, disk);
+        let layout = &store.layout;
+        for root in [layout.config_root(), layout.store_root()] {
+            store.make_way(root)?;
+        }
+        let private = [
+            layout.accounts_dir(),
+            layout.archive_dir(),
+            layout.locks_dir(),
+            layout.snapshots_dir(),
+            layout.state_dir(),
+        ];
+        let shown = [layout.certificates_dir(), layout.live_dir(), layout.hooks_dir()];
+        let hooks = HookKind::ALL.map(|kind| layout.hooks(kind));
+        for dir in private {
+            store.make_checked(&dir, 0o700)?;
+        }
+        for dir in shown.into_iter().chain(hooks) {
+            store.make_checked(&dir, 0o755)?;
+        }
+        Ok(store)
+    }
+
+    /// Makes a root and the missing directories above it, after a look at who could bend the way.
+    fn make_way(&self, root: &Path) -> Result<(), StoreError> {
+        if self.disk.look(root)?.is_none() {
+            if let Some(above) = root.parent().filter(|above| !above.as_os_str().is_empty()) {
+                self.make_way(above)?;
+            }
+        }
+        self.make_checked(root, 0o711)
+    }
+
+    fn make_checked(&self, dir: &Path, mode: u32) -> Result<(), StoreError> {
+        if self.disk.look(dir)?.is_none() {
+            match self.disk.make_dir(dir, mode) {
+                // Another run was as quick.
+                Err(error) if error.already_exists() => {}
+                made => made?,
+            }
+            if let Some(above) = dir.parent().filter(|above| !above.as_os_str().is_empty()) {
+                self.disk.sync_dir(above)?;
+            }
+        }
+        permissions::check_way(dir)?;
+        Ok(self.disk.check_writable(dir)?)
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -105,12 +161,33 @@ impl Store {
 
     /// Every certificate there is anything of: settings, archive, live or state.
     pub(crate) fn names(&self) -> Result<BTreeSet<CertName>, StoreError> {
-        todo!()
+        let places = [
+            (self.layout.certificates_dir(), ".toml"),
+            (self.layout.state_dir(), ".json"),
+            (self.layout.archive_dir(), ""),
+            (self.layout.live_dir(), ""),
+        ];
+        let mut names = BTreeSet::new();
+        for (dir, suffix) in places {
+            let entries = self.disk.list(&dir)?;
+            let stems = entries.iter().filter_map(|entry| entry.to_str()?.strip_suffix(suffix));
+            names.extend(stems.filter_map(|stem| CertName::parse(stem).ok()));
+        }
+        Ok(names)
     }
 
-    /// Writes a settings file under `certificates/` or the main one: atomically, for us alone.
+    /// Writes the settings of a certificate, atomically; for us alone, as they may hold secrets.
     pub(crate) fn write_settings(&self, lock: &Lock, bytes: &[u8]) -> Result<(), StoreError> {
-        todo!("{lock:?} {}", bytes.len())
+        let path = self.layout.settings(lock.name());
+        self.change_settings(|| Ok(self.disk.replace(&path, bytes)?))
+    }
+
+    fn forget_settings(&self, name: &CertName) -> Result<(), StoreError> {
+        let path = self.layout.settings(name);
+        self.change_settings(|| {
+            self.disk.remove_file(&path)?;
+            Ok(self.disk.sync_dir(&self.layout.certificates_dir())?)
+        })
     }
 
     /// Reads an account: opaque bytes, with its key.
@@ -119,7 +196,7 @@ impl Store {
         ca: &Label,
         id: &Label,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        todo!("{ca} {id}")
+        self.read_secret(&self.layout.account(ca, id))
     }
 
     /// Writes an account, atomically and synced.
@@ -129,15 +206,76 @@ impl Store {
         id: &Label,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
-        todo!("{lock:?} {id} {}", bytes.len())
+        let dir = self.layout.accounts(lock.ca());
+        self.make_checked(&dir, 0o700)?;
+        let saved = self.disk.replace(&self.layout.account(lock.ca(), id), bytes);
+        saved.map_err(|error| self.explain(error, &dir, bytes.len()))
     }
 
     pub(crate) fn remove_account(&self, lock: &AccountLock, id: &Label) -> Result<(), StoreError> {
-        todo!("{lock:?} {id}")
+        self.disk.remove_file(&self.layout.account(lock.ca(), id))?;
+        Ok(self.disk.sync_dir(&self.layout.accounts(lock.ca()))?)
     }
 
     /// The accounts held at a CA.
     pub(crate) fn accounts(&self, ca: &Label) -> Result<Vec<Label>, StoreError> {
-        todo!("{ca}")
+        let entries = self.disk.list(&self.layout.accounts(ca))?;
+        let stem = |entry: &OsString| Label::parse(entry.to_str()?.strip_suffix(".json")?);
+        Ok(entries.iter().filter_map(stem).collect())
+    }
+
+    fn read_secret(&self, path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let Some(facts) = self.disk.look(path)? else { return Ok(None) };
+        permissions::check_private(path, &facts, 0o600, None)?;
+        Ok(self.disk.read(path, disk::LARGEST)?.map(Zeroizing::new))
+    }
+
+    /// Reads a document of ours; a missing one counts as damaged.
+    fn read_sealed<T: DeserializeOwned>(&self, path: &Path) -> Result<T, StoreError> {
+        let damaged = |what| StoreError::Damaged { path: path.to_owned(), what };
+        let bytes = match self.disk.read(path, disk::LARGEST) {
+            Err(error) if error.is_misshapen() => return Err(damaged(error.source.to_string())),
+            read => read?.ok_or_else(|| damaged("it is missing".to_owned()))?,
+        };
+        sealed::open(&bytes).map_err(|broken| match broken {
+            Broken::Damaged(what) => damaged(what),
+            Broken::Newer(found) => {
+                StoreError::NewerSchema { path: path.to_owned(), found, known: sealed::SCHEMA }
+            }
+        })
+    }
+
+    /// Keeps what is in the way under the first free name beside it; `keep` moves or links it there.
+    fn keep_aside(
+        &self,
+        path: &Path,
+        keep: impl Fn(&Path) -> DiskResult<()>,
+    ) -> Result<PathBuf, StoreError> {
+        let mut number = 1_u32;
+        loop {
+            let aside = layout::aside(path, number);
+            match keep(&aside) {
+                Err(error) if error.already_exists() => number += 1,
+                kept => return Ok(kept.map(|()| aside)?),
+            }
+        }
+    }
+
+    /// Says of a full disk how much is wanted where, and how much there is.
+    fn explain(&self, error: DiskError, dir: &Path, need: usize) -> StoreError {
+        match self.disk.room(dir) {
+            Ok(room) if error.is_full() => StoreError::Full {
+                dir: dir.to_owned(),
+                need: format!("{} KiB", need.div_ceil(1024)),
+                have: match room.inodes {
+                    Some(inodes) => format!("{} KiB and {inodes} inodes", room.bytes >> 10),
+                    None => format!("{} KiB", room.bytes >> 10),
+                },
+            },
+            _ => error.into(),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

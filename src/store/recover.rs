@@ -1,9 +1,11 @@
 //! Finishes or undoes what a crash left, and mends what was damaged since.
 
+use super::archive::TEMPORARY;
 use super::journal::{Intent, Repaired, State};
 use super::lock::Lock;
-use super::{Store, StoreError};
+use super::{Store, StoreError, layout};
 use crate::model::generation::Generation;
+use crate::model::name::CertName;
 
 /// What was found and done.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -37,9 +39,145 @@ impl Store {
     /// Brings one certificate back to order; to be called whenever its lock was taken.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] when something not ours lies where live should be,
-    /// [`StoreError::NewerSchema`] when a newer version wrote the state. Nothing was touched then.
+    /// [`StoreError::Refused`] when something not ours lies where live should be, or a key is open
+    /// to others; [`StoreError::NewerSchema`] when a newer version wrote the state. Nothing was
+    /// touched then.
     pub(crate) fn recover(&self, lock: &Lock) -> Result<Recovery, StoreError> {
-        todo!("{lock:?}")
+        let name = lock.name();
+        let (mut state, state_repaired) = self.state(name)?;
+        let before = state.clone();
+        if let Err(refused @ StoreError::Refused { .. }) = self.read_live(name) {
+            return Err(refused);
+        }
+        self.undo_half_switch(name)?;
+        let swept = self.sweep(name)?;
+        let mut live = self.mend_live(name, &state)?;
+        let unfinished = self.settle_intent(name, &mut live, &mut state)?;
+        self.settle_order(lock, &mut state)?;
+        if state_repaired.is_some() {
+            self.keep_damaged_state(name)?;
+        }
+        if state != before || state_repaired.is_some() {
+            self.save_state(lock, &state)?;
+        }
+        Ok(Recovery { state, state_repaired, unfinished, live, swept })
     }
+
+    /// Removes what runs left that did not come to their end. Says how much it was.
+    pub(super) fn sweep(&self, name: &CertName) -> Result<usize, StoreError> {
+        let archive = self.layout.archive(name);
+        let mut swept = 0;
+        for entry in self.disk.list(&archive)? {
+            if entry.to_str().is_some_and(|entry| entry.starts_with(TEMPORARY)) {
+                swept += usize::from(self.disk.remove_tree(&archive.join(entry))?);
+            }
+        }
+        for live in [self.layout.live_next(name), self.layout.live_old(name)] {
+            swept += usize::from(self.discard(&live)?);
+        }
+        swept += usize::from(self.disk.remove_tree(&self.layout.snapshot_next(name))?);
+        let (pending, reserve) = (self.layout.pending(name), self.layout.reserve(name));
+        let written = [self.layout.state(name), self.layout.settings(name), pending.clone()];
+        let mut files: Vec<_> = written.iter().map(|path| layout::temporary(path)).collect();
+        if self.disk.look(&pending)?.is_none() {
+            files.push(reserve);
+        }
+        for file in files {
+            swept += usize::from(self.disk.remove_tree(&file)?);
+        }
+        Ok(swept)
+    }
+
+    fn mend_live(&self, name: &CertName, state: &State) -> Result<LiveRecovery, StoreError> {
+        let why = match self.read_live(name) {
+            Ok(Some(stored)) => {
+                self.adopt(name, stored.generation)?;
+                return Ok(LiveRecovery::Intact(stored.generation));
+            }
+            Ok(None) if !was_live(state) => return Ok(LiveRecovery::Absent),
+            Ok(None) => "it is missing".to_owned(),
+            Err(error @ StoreError::Damaged { .. }) => error.to_string(),
+            Err(error) => return Err(error),
+        };
+        match self.best_generation(name, state)? {
+            Some(to) => self.put_live(name, to).map(|_| LiveRecovery::Mended { to, why }),
+            None => Ok(LiveRecovery::Lost { why }),
+        }
+    }
+
+    /// Takes what is live back into an archive that lost it.
+    fn adopt(&self, name: &CertName, generation: Generation) -> Result<(), StoreError> {
+        match self.read(name, generation) {
+            Err(StoreError::Damaged { .. }) => {
+                self.link_generation(&self.layout.live(name), name, generation)
+            }
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// The pinned, else the last confirmed, else the newest generation that is whole and not bad.
+    fn best_generation(
+        &self,
+        name: &CertName,
+        state: &State,
+    ) -> Result<Option<Generation>, StoreError> {
+        let known = state.pin.map(|pin| pin.generation).into_iter().chain(state.confirmed);
+        for generation in known.chain(self.generations(name)?.into_iter().rev()) {
+            if state.bad.contains(&generation) {
+                continue;
+            }
+            match self.read(name, generation) {
+                Ok(_) => return Ok(Some(generation)),
+                Err(StoreError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Clears an intent that never took effect, completes one already judged, reports the rest.
+    fn settle_intent(
+        &self,
+        name: &CertName,
+        live: &mut LiveRecovery,
+        state: &mut State,
+    ) -> Result<Option<Intent>, StoreError> {
+        let Some(intent) = state.intent.clone() else { return Ok(None) };
+        let in_effect = *live == LiveRecovery::Intact(intent.to);
+        let judged_bad = intent.from.filter(|_| state.bad.contains(&intent.to));
+        match judged_bad {
+            Some(from) if in_effect => {
+                self.put_live(name, from)?;
+                *live = LiveRecovery::Intact(from);
+            }
+            _ if in_effect => return Ok(Some(intent)),
+            _ => {}
+        }
+        state.intent = None;
+        Ok(None)
+    }
+
+    /// Forgets an order whose certificate is in the archive already.
+    fn settle_order(&self, lock: &Lock, state: &mut State) -> Result<(), StoreError> {
+        let Some(order) = &state.order else { return Ok(()) };
+        let Some(newest) = self.generations(lock.name())?.pop() else { return Ok(()) };
+        if self.meta(lock.name(), newest).is_ok_and(|meta| meta.order_url == order.url) {
+            self.drop_pending(lock)?;
+            state.order = None;
+        }
+        Ok(())
+    }
+
+    fn keep_damaged_state(&self, name: &CertName) -> Result<(), StoreError> {
+        let state = self.layout.state(name);
+        if self.disk.look(&state)?.is_some() {
+            self.keep_aside(&state, |aside| self.disk.link_or_copy(&state, aside).map(|_| ()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether there must have been a live directory.
+fn was_live(state: &State) -> bool {
+    state.confirmed.is_some() || state.intent.as_ref().is_some_and(|intent| intent.from.is_some())
 }
