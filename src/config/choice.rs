@@ -8,7 +8,7 @@ use thiserror::Error;
 use url::Url;
 
 use super::secret::SecretSource;
-use crate::deploy::hook::Command;
+use crate::deploy::hook::command::Command;
 
 /// Why a text is not the value asked for.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::choice::AbsolutePath;
 use super::file::FileError;
-use crate::deploy::hook::Command;
+use crate::deploy::hook::command::Command;
 
 /// A secret text: zeroed when dropped, printed as `***`.
 #[derive(Clone, Eq, PartialEq)]

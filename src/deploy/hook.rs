@@ -5,22 +5,27 @@
 //! was printed, and leaves nothing of a timed-out or abandoned program behind. What a hook that
 //! ended well left running (a restarted server) is not touched.
 
-mod command;
-mod directory;
-mod environment;
+pub(crate) mod command;
+pub(crate) mod directory;
+pub(crate) mod environment;
+mod output;
 mod process;
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::ExitStatus;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use thiserror::Error;
+use tokio::time::Instant;
 
-pub(crate) use command::{Command, CommandError};
-pub(crate) use directory::{DirectoryError, directory};
-pub(crate) use environment::HookEnv;
-
+use self::command::Command;
+use self::environment::HookEnv;
+use self::output::Tail;
+use self::process::{End, Process, Streams};
 use crate::model::fault::Fault;
 
 /// A program to run, with its arguments and the time it may take.
@@ -28,26 +33,37 @@ use crate::model::fault::Fault;
 pub(crate) struct Hook {
     argv: Vec<OsString>,
     limit: Duration,
+    grace: Duration,
 }
 
 impl Hook {
-    /// How long a hook may run unless told otherwise.
-    pub(crate) const LIMIT: Duration = Duration::from_secs(300);
+    const LIMIT: Duration = Duration::from_secs(300);
+    /// Between asking a program to stop and killing it.
+    const GRACE: Duration = Duration::from_secs(10);
 
-    pub(crate) fn limit(self, limit: Duration) -> Self {
+    fn new(argv: Vec<OsString>) -> Self {
+        Self { argv, limit: Self::LIMIT, grace: Self::GRACE }
+    }
+
+    fn at(path: &Path) -> Self {
+        Self::new(vec![path.into()])
+    }
+
+    /// Sets the time it may take.
+    pub(crate) fn within(self, limit: Duration) -> Self {
         Self { limit, ..self }
     }
 
-    /// The program, for messages.
+    /// The program as messages name it.
     pub(crate) fn program(&self) -> String {
-        todo!()
+        let program = self.argv.first().map(|program| program.to_string_lossy());
+        program.unwrap_or_default().escape_debug().to_string()
     }
 }
 
 impl From<&Command> for Hook {
     fn from(command: &Command) -> Self {
-        let argv = command.argv().iter().map(OsString::from).collect();
-        Self { argv, limit: Self::LIMIT }
+        Self::new(command.argv().iter().map(OsString::from).collect())
     }
 }
 
@@ -59,27 +75,25 @@ pub(crate) struct HookReport {
     pub(crate) took: Duration,
 }
 
-/// Why a hook did not do its work. `output` is as in [`HookReport`].
+/// Why a program did not do its work; `output` is as in [`HookReport`].
 #[derive(Debug, Error)]
 pub(crate) enum HookError {
-    #[error("hook {program} does not exist")]
+    #[error("{program} does not exist")]
     Missing { program: String },
-    #[error("the interpreter that the first line of hook {program} names does not exist")]
+    #[error("{program} is no program and does not begin with `#!` and an interpreter that exists")]
     NoInterpreter { program: String },
-    #[error("hook {program} may not be executed")]
+    #[error("{program} may not be executed")]
     NotExecutable { program: String },
-    #[error("hook {program} could not be started")]
-    Start {
-        program: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("hook {program} ended with exit code {code}")]
+    #[error("{program} could not be run")]
+    Start { program: String, source: io::Error },
+    #[error("{program} ended with exit code {code}")]
     Exited { program: String, code: i32, output: String },
-    #[error("hook {program} was killed by {signal}")]
+    #[error("{program} was killed by {signal}")]
     Killed { program: String, signal: String, output: String },
-    #[error("hook {program} was stopped: it ran longer than {} s", limit.as_secs())]
+    #[error("{program} was stopped because it took longer than {} s", limit.as_secs_f32())]
     TimedOut { program: String, limit: Duration, output: String },
+    #[error("{program} printed more than {limit} bytes")]
+    TooMuch { program: String, limit: usize },
 }
 
 impl HookError {
@@ -95,20 +109,109 @@ impl HookError {
 
     /// The one thing to do about it, where there is one.
     pub(crate) fn hint(&self) -> Option<String> {
-        todo!()
+        match self {
+            Self::Missing { .. } => {
+                Some(format!("give an absolute path, or a name to be found in {}", HookEnv::PATH))
+            }
+            Self::NoInterpreter { .. } => {
+                Some("let the first line be #!/bin/sh, without a carriage return".to_owned())
+            }
+            Self::NotExecutable { program } => Some(format!("chmod +x {program}")),
+            Self::TimedOut { .. } => {
+                Some("a program that stays must go to the background by itself".to_owned())
+            }
+            _ => None,
+        }
     }
 
     pub(crate) fn fault(&self) -> Fault {
-        todo!()
+        match self {
+            Self::Missing { .. }
+            | Self::NoInterpreter { .. }
+            | Self::NotExecutable { .. }
+            | Self::TooMuch { .. } => Fault::Permanent,
+            Self::Start { .. }
+            | Self::Exited { .. }
+            | Self::Killed { .. }
+            | Self::TimedOut { .. } => Fault::Passing,
+        }
+    }
+
+    fn from_start(hook: &Hook, source: io::Error) -> Self {
+        let program = hook.program();
+        let path = hook.argv.first().map(Path::new);
+        let is_there = path.is_some_and(|path| path.is_absolute() && path.exists());
+        match source.kind() {
+            io::ErrorKind::NotFound if is_there => Self::NoInterpreter { program },
+            io::ErrorKind::NotFound => Self::Missing { program },
+            io::ErrorKind::PermissionDenied => Self::NotExecutable { program },
+            _ if source.raw_os_error() == Some(nix::errno::Errno::ENOEXEC as i32) => {
+                Self::NoInterpreter { program }
+            }
+            _ => Self::Start { program, source },
+        }
+    }
+
+    /// `None` for the one status that is success.
+    fn from_status(hook: &Hook, status: ExitStatus, output: &str) -> Option<Self> {
+        let (program, output) = (hook.program(), output.to_owned());
+        match (status.code(), status.signal()) {
+            (Some(0), _) => None,
+            (Some(code), _) => Some(Self::Exited { program, code, output }),
+            (None, number) => {
+                let number = number.unwrap_or_default();
+                let name = Signal::try_from(number).map(Signal::as_str);
+                let signal = name.map_or_else(|_| format!("signal {number}"), str::to_owned);
+                Some(Self::Killed { program, signal, output })
+            }
+        }
     }
 }
 
 /// Runs a hook to its end, in `/`, with nothing on standard input, as the leader of a process
-/// group of its own.
+/// group of its own. The umask is the agent's own: what a hook creates is private unless it says
+/// otherwise.
 ///
 /// At the limit the whole group is asked to stop, then killed; dropping the future kills it at
 /// once. Anything but exit code 0 is an error.
-pub(crate) async fn run(_hook: &Hook, _env: &HookEnv) -> Result<HookReport, HookError> {
-    let _: Option<PathBuf> = None;
-    todo!()
+pub(crate) async fn run(hook: &Hook, env: &HookEnv) -> Result<HookReport, HookError> {
+    let begun = Instant::now();
+    let (end, tail) = carry_out(hook, env, Streams::Both).await?;
+    let output = tail.into_printable();
+    match end {
+        End::TimedOut => {
+            Err(HookError::TimedOut { program: hook.program(), limit: hook.limit, output })
+        }
+        End::Exited(status) => match HookError::from_status(hook, status, &output) {
+            Some(error) => Err(error),
+            None => Ok(HookReport { output, took: begun.elapsed() }),
+        },
+    }
 }
+
+/// Runs a program for what it prints on standard output, such as a secret.
+///
+/// As [`run`], but the errors hold nothing of the output, and more than a little is an error.
+pub(crate) async fn capture(hook: &Hook, env: &HookEnv) -> Result<Vec<u8>, HookError> {
+    let program = hook.program();
+    let (end, tail) = carry_out(hook, env, Streams::OutputOnly).await?;
+    match end {
+        End::TimedOut => {
+            Err(HookError::TimedOut { program, limit: hook.limit, output: String::new() })
+        }
+        End::Exited(status) => match HookError::from_status(hook, status, "") {
+            Some(error) => Err(error),
+            None => tail.into_whole().ok_or(HookError::TooMuch { program, limit: Tail::LIMIT }),
+        },
+    }
+}
+
+async fn carry_out(hook: &Hook, env: &HookEnv, streams: Streams) -> Result<(End, Tail), HookError> {
+    let process = Process::start(&hook.argv, env, streams)
+        .map_err(|source| HookError::from_start(hook, source))?;
+    let ended = process.finish(hook.limit, hook.grace).await;
+    ended.map_err(|source| HookError::Start { program: hook.program(), source })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,5 @@
 //! Floor 4: what a client sees.
 
 pub(crate) mod handshake;
+pub(crate) mod host_port;
+mod witness;

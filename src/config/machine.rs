@@ -11,7 +11,7 @@ use crate::model::name::Identifier;
 
 /// The machine's settings: defaults for new certificates, and CAs beyond the built-in ones.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct MainSettings {
+pub(crate) struct MachineSettings {
     defaults: CertSettings,
     cas: Vec<CaTable>,
 }
@@ -26,7 +26,7 @@ pub(crate) struct CaTable {
     pub(crate) eab: Option<Eab>,
 }
 
-impl MainSettings {
+impl MachineSettings {
     /// Reads the file's text; `path` is only for the messages.
     pub(crate) fn parse(_path: &Path, _text: &str) -> Result<Self, ConfigError> {
         todo!()
