@@ -81,6 +81,16 @@ pub(crate) enum AccountStatus {
     Revoked,
 }
 
+impl AccountStatus {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Deactivated => "deactivated",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
 /// The wire form of an account; the list of orders is of no use to us.
 #[derive(Deserialize)]
 struct Wire {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::plan::{Standing, wake};
 use super::{Agent, Trouble};
-use crate::certificate::{Chain, Expectation, Key, Roots, pair_matches, verify};
-use crate::config::CertSettings;
+use crate::certificate::{Chain, Expectation, Key, Roots, pair_matches, verify_served};
+use crate::config::cert::CertSettings;
 use crate::model::finding::{Finding, Severity};
 use crate::model::name::{CertName, Identifier};
 use crate::model::time::{Timestamp, Validity, in_words};
@@ -94,8 +94,19 @@ impl Findings {
             self.add(Severity::Critical, "key", "the key does not belong to the certificate");
             return;
         }
+        self.judge_chain(chain, identifiers, roots, now);
+    }
+
+    /// Judges a chain as a client would.
+    pub(crate) fn judge_chain(
+        &mut self,
+        chain: &Chain,
+        identifiers: &BTreeSet<Identifier>,
+        roots: Option<&Roots>,
+        now: Timestamp,
+    ) {
         let expectation = Expectation { identifiers, now, roots, profile: None };
-        if let Err(refusal) = verify(chain, key, &expectation) {
+        if let Err(refusal) = verify_served(chain, &expectation) {
             self.add(Severity::Critical, "certificate", refusal.to_string());
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tokio::sync::Mutex;
 
 use super::Agent;
-use crate::config::CertSettings;
+use crate::config::cert::CertSettings;
 use crate::deploy::hook::Hook;
 use crate::model::event::Event;
 use crate::model::name::{CertName, Identifier};

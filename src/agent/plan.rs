@@ -1,6 +1,6 @@
 //! What is to be done for one certificate now. Pure: facts in, plan out.
 
-use crate::config::CertSettings;
+use crate::config::cert::CertSettings;
 use crate::model::generation::Generation;
 use crate::model::time::Timestamp;
 use crate::pipeline::Task;

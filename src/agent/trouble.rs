@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::certificate::RootsError;
-use crate::config::{ConfigError, SecretError};
+use crate::config::reader::ConfigError;
+use crate::config::secret::SecretError;
 use crate::model::generation::Generation;
 use crate::model::name::CertName;
 use crate::pipeline::Cause;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::plan::{Insistence, Plan, Standing, Why, plan, wake};
 use super::{Agent, Trouble};
-use crate::config::CertSettings;
+use crate::config::cert::CertSettings;
 use crate::model::event::{Event, Phase};
 use crate::model::fault::Fault;
 use crate::model::generation::Generation;

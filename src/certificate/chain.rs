@@ -57,7 +57,18 @@ impl Chain {
     /// An order other than leaf first, each signed by the next, is repaired when the signatures
     /// leave exactly one way to do so; otherwise it stays as given, and verification will say why.
     pub(crate) fn parse(pem: &[u8]) -> Result<Self, ChainError> {
-        let ders = decode(pem)?;
+        Self::from_ders(decode(pem)?)
+    }
+
+    /// Takes certificates as a server sends them; otherwise as [`Chain::parse`].
+    pub(crate) fn from_ders(ders: Vec<CertificateDer<'static>>) -> Result<Self, ChainError> {
+        match ders.len() {
+            0 => return Err(ChainError::Empty),
+            count if count > Self::LONGEST => {
+                return Err(ChainError::TooMany { most: Self::LONGEST });
+            }
+            _ => {}
+        }
         let parsed = ders.iter().enumerate().map(|(index, der)| understand(index + 1, der));
         let mut parsed = parsed.collect::<Result<Vec<_>, _>>()?;
         let mut order = (0..ders.len()).collect::<Vec<_>>();

@@ -21,4 +21,4 @@ pub(crate) use fingerprint::Fingerprint;
 pub(crate) use key::{Key, KeyError, KeyType};
 pub(crate) use pem::wrong_way_round;
 pub(crate) use roots::{Roots, RootsError};
-pub(crate) use verify::{Expectation, Refusal, pair_matches, verify};
+pub(crate) use verify::{Expectation, Refusal, pair_matches, verify, verify_served};

@@ -83,6 +83,13 @@ pub(crate) fn verify(chain: &Chain, key: &Key, expected: &Expectation<'_>) -> Re
     leads_to_root(chain, expected)
 }
 
+/// Judges what somebody else serves, as a client would: every expected name must be covered.
+pub(crate) fn verify_served(chain: &Chain, expected: &Expectation<'_>) -> Result<(), Refusal> {
+    dates_hold(chain, expected.now)?;
+    holds_together(chain)?;
+    leads_to_root(chain, expected)
+}
+
 /// Whether the chain's leaf is for this key.
 pub(crate) fn pair_matches(chain: &Chain, key: &Key) -> bool {
     chain.spki() == key.spki()

@@ -8,7 +8,7 @@ use super::issue::apply_ca;
 use super::report::{Failure, Report};
 use crate::acme::AccountFacts;
 use crate::agent::Agent;
-use crate::config::CertSettings;
+use crate::config::cert::CertSettings;
 use crate::pipeline::{Authority, Cause};
 
 pub(super) fn run(context: &Context, args: &Account) -> Result<Report, Failure> {

@@ -13,7 +13,8 @@ use crate::agent::audit::Findings;
 use crate::certificate::{Chain, Key, Roots, pair_matches, wrong_way_round};
 use crate::model::finding::{Finding, Severity};
 use crate::model::name::Identifier;
-use crate::probe::handshake::{HostPort, handshake};
+use crate::probe::handshake::handshake;
+use crate::probe::host_port::HostPort;
 
 mod format;
 
@@ -118,14 +119,14 @@ fn endpoint_findings(
     let wanted = asked.clone().unwrap_or_else(|| address.host().clone());
     let mut findings = Findings::about(address.to_string());
     let served = context.block_on(handshake(&address, asked.as_ref(), PATIENCE))?;
-    let served = match served {
+    let mut served = match served {
         Ok(served) => served,
         Err(error) => {
             findings.add(Severity::Critical, "handshake", error.to_string());
             return Ok(findings.found);
         }
     };
-    match Chain::from_ders(&served.chain) {
+    match Chain::from_ders(std::mem::take(&mut served.chain)) {
         Ok(chain) => {
             let text = format!(
                 "served {} over {} in {} ms",

@@ -100,7 +100,10 @@ fn of_store(error: &StoreError) -> Exit {
         StoreError::NewerSchema { .. }
         | StoreError::NoSnapshot(_)
         | StoreError::NotInSnapshot { .. } => Exit::Config,
-        StoreError::Damaged { .. } | StoreError::Disk(_) | StoreError::Full { .. } => Exit::Store,
+        StoreError::Damaged { .. }
+        | StoreError::Disk(_)
+        | StoreError::Export(_)
+        | StoreError::Full { .. } => Exit::Store,
     }
 }
 
@@ -126,7 +129,6 @@ fn hint(trouble: &Trouble) -> Option<String> {
 
 fn hint_of_cause(cause: &Cause) -> Option<String> {
     match cause {
-        Cause::Solver(error) => error.hint().map(Into::into),
         Cause::Hook(error) => error.hint(),
         Cause::HookDirectory(error) => error.hint(),
         Cause::Store(StoreError::Refused { mend, .. }) => Some(format!("run: {mend}")),

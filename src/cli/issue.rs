@@ -8,11 +8,12 @@ use super::{rehearsal, renew};
 use crate::acme::Endpoint;
 use crate::agent::{Insistence, Trouble, Wish};
 use crate::certificate::KeyType;
-use crate::config::{
-    AbsolutePath, CaChoice, CaName, CertSettings, Eab, Email, Http01, Profile, Secret,
-};
-use crate::config::{MainSettings, SecretSource};
-use crate::deploy::hook::Command;
+use crate::config::cert::CertSettings;
+use crate::config::choice::{AbsolutePath, CaChoice, CaName, Eab, Email, Http01, Profile};
+use crate::config::machine::MachineSettings;
+use crate::config::secret::Secret;
+use crate::config::secret::SecretSource;
+use crate::deploy::hook::command::Command;
 use crate::model::challenge::ChallengeKind;
 use crate::model::name::{CertName, Identifier};
 
@@ -67,7 +68,7 @@ fn wants_another(before: &CertSettings, now: &CertSettings) -> bool {
 /// Lays the flags that were given over the settings.
 fn apply(
     context: &Context,
-    main: &MainSettings,
+    main: &MachineSettings,
     settings: &mut CertSettings,
     args: &Issue,
 ) -> Result<(), Failure> {
@@ -82,7 +83,7 @@ fn apply(
         (&mut settings.hooks.post, &args.hooks.post_hook),
     ] {
         if !given.is_empty() {
-            *hooks = parse_all(given, Command::parse)?;
+            *hooks = parse_all(given, Command::split)?;
         }
     }
     Ok(())
@@ -178,7 +179,7 @@ fn apply_challenge(
 fn apply_key(settings: &mut CertSettings, flags: &KeyFlags) -> Result<(), Failure> {
     if let Some(kind) = &flags.key_type {
         let known = KeyType::ALL.map(KeyType::as_str).join(", ");
-        settings.key_type = KeyType::parse(kind).ok_or_else(|| {
+        settings.key_type = crate::config::choice::KeyKind::parse(kind).ok_or_else(|| {
             Failure::config(format!("{kind:?} is no key type")).hint(format!("known are {known}"))
         })?;
     }

@@ -14,7 +14,7 @@ use crate::schedule::until_in_words;
 /// A plain table with these headings, readable without colour and easy to cut.
 pub(super) fn table<const N: usize>(headings: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(headings);
+    table.load_style(NOTHING).set_header(headings);
     table
 }
 

@@ -9,7 +9,7 @@ use super::{Cause, Run};
 use crate::acme::{Account, AcmeError, Authorization, Issued, KeyAlgorithm, NewOrder, Order};
 use crate::acme::{OrderStatus, PATIENCE, csr, fresh_key};
 use crate::certificate::{Chain, Key, KeyType};
-use crate::config::Profile;
+use crate::config::choice::Profile;
 use crate::model::challenge::Challenge;
 use crate::model::generation::Generation;
 use crate::model::name::Identifier;

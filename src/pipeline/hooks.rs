@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::deploy::hook::{Command, DirectoryError, Hook, HookEnv, HookError, HookReport};
-use crate::deploy::hook::{directory, run};
+use crate::deploy::hook::command::Command;
+use crate::deploy::hook::directory::{DirectoryError, directory};
+use crate::deploy::hook::environment::HookEnv;
+use crate::deploy::hook::{Hook, HookError, HookReport, run};
 use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};
 use crate::store::archive::Meta;

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::config::CertSettings;
+use crate::config::cert::CertSettings;
 use crate::model::event::{Event, Phase, Sink};
 use crate::model::generation::Generation;
 use crate::model::name::CertName;

@@ -8,7 +8,8 @@ use crate::challenge::http01::Standalone;
 use crate::challenge::tls_alpn01::TlsAlpn;
 use crate::challenge::webroot::Webroot;
 use crate::challenge::{Listen, Solver, SolverError};
-use crate::config::{CertSettings, Http01};
+use crate::config::cert::CertSettings;
+use crate::config::choice::Http01;
 use crate::model::challenge::{ChallengeKind, ValidationPorts};
 
 type Shared<T> = Mutex<HashMap<(Listen, u16), Arc<T>>>;

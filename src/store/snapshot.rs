@@ -7,6 +7,7 @@ use std::path::Path;
 use aws_lc_rs::digest;
 use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::disk::{Access, LARGEST, NewFile};
 use super::journal::State;
@@ -314,6 +315,14 @@ impl Store {
             Err(StoreError::Damaged { .. } | StoreError::NoSnapshot(_)) => Ok(BTreeSet::new()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Writes a snapshot as a tar archive into a new file, for us alone.
+    pub(crate) fn export_to(&self, id: &SnapshotId, path: &Path) -> Result<(), StoreError> {
+        let mut archive = Zeroizing::new(Vec::new());
+        self.export(id, &mut *archive)?;
+        let access = Access { mode: 0o600, ..Access::default() };
+        Ok(self.disk.create(&[NewFile { path: path.to_owned(), bytes: &archive, access }])?)
     }
 
     /// Writes a snapshot as a tar archive. It contains private keys.
