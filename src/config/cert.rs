@@ -1,13 +1,16 @@
 //! What is wanted of one certificate.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use thiserror::Error;
 
 use super::choice::{
-    AbsolutePath, CaChoice, Eab, Email, Hooks, Http01, KeyKind, Permissions, Profile,
+    self, AbsolutePath, CaChoice, Eab, Email, Hooks, Http01, KeyKind, Permissions, Profile,
 };
-use super::reader::ConfigError;
+use super::reader::{ConfigError, Node, Section, Source};
+use super::secret::{CredentialName, Secret, SecretSource, VariableName};
+use super::{file, keys, writer};
 use crate::model::challenge::ChallengeKind;
 use crate::model::name::Identifier;
 
@@ -20,9 +23,8 @@ pub(crate) struct CertSettings {
     /// The PEM file with the root of the CA's own TLS, where the system's roots do not do.
     pub(crate) ca_root: Option<AbsolutePath>,
     pub(crate) email: Option<Email>,
-    pub(crate) eab: Option<Eab>,
     pub(crate) profile: Option<Profile>,
-    /// Common name of the root (or top intermediate) whose chain is chosen.
+    /// Common name of the topmost issuer of the chain that is chosen.
     pub(crate) preferred_chain: Option<String>,
     pub(crate) key_type: KeyKind,
     pub(crate) reuse_key: bool,
@@ -32,6 +34,7 @@ pub(crate) struct CertSettings {
     pub(crate) tls_alpn01_port: Option<u16>,
     pub(crate) hooks: Hooks,
     pub(crate) permissions: Permissions,
+    pub(crate) eab: Option<Eab>,
 }
 
 impl Default for CertSettings {
@@ -41,7 +44,6 @@ impl Default for CertSettings {
             cas: vec![CaChoice::default()],
             ca_root: None,
             email: None,
-            eab: None,
             profile: None,
             preferred_chain: None,
             key_type: KeyKind::default(),
@@ -51,6 +53,7 @@ impl Default for CertSettings {
             tls_alpn01_port: None,
             hooks: Hooks::default(),
             permissions: Permissions::default(),
+            eab: None,
         }
     }
 }
@@ -70,16 +73,28 @@ pub(crate) enum Contradiction {
 
 impl CertSettings {
     /// Reads a settings file; `path` is only for the messages.
-    pub(crate) fn parse(_path: &Path, _text: &str) -> Result<Self, ConfigError> {
-        todo!()
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let source = Source { path, text };
+        let document = source.document()?;
+        let root = Section::root(source, &document, &keys::CERT)?;
+        let identifiers = root.parse_list("identifiers", Identifier::parse)?;
+        let identifiers = identifiers.ok_or_else(|| root.missing("identifiers"))?;
+        let settings = Self { identifiers, ..Self::read(&root)? };
+        settings.check().map_err(|why| root.refuse("identifiers", why))?;
+        Ok(settings)
     }
 
     /// Reads the file at `path`, with its text for [`Self::write_over`]; `None` if there is none.
     ///
     /// Refuses a file that others may write, and one that holds a literal secret and that others
     /// may read.
-    pub(crate) fn load(_path: &Path) -> Result<Option<(Self, String)>, ConfigError> {
-        todo!()
+    pub(crate) fn load(path: &Path) -> Result<Option<(Self, String)>, ConfigError> {
+        let Some(found) = file::read_settings(path)? else { return Ok(None) };
+        let settings = Self::parse(path, &found.text)?;
+        if settings.holds_secret() {
+            found.refuse_readers(path)?;
+        }
+        Ok(Some((settings, found.text)))
     }
 
     /// Writes these settings over the text of a file, changing only the keys that differ: the
@@ -88,19 +103,164 @@ impl CertSettings {
     /// Fails as [`Self::parse`] does if `existing` is no valid settings file.
     pub(crate) fn write_over(
         &self,
-        _path: &Path,
-        _existing: Option<&str>,
+        path: &Path,
+        existing: Option<&str>,
     ) -> Result<String, ConfigError> {
-        todo!()
+        match existing {
+            None => Ok(writer::begin(self)),
+            Some(text) => Ok(writer::change(text, &Self::parse(path, text)?, self)),
+        }
     }
 
     /// Says whether the file must not be readable by others (mode 0600).
     pub(crate) fn holds_secret(&self) -> bool {
-        todo!()
+        self.eab.as_ref().is_some_and(Eab::holds_secret)
     }
 
-    /// Checks what no single key can know; file and command line both end here.
+    /// Checks what no single key can know. File and command line both end here.
     pub(crate) fn check(&self) -> Result<(), Contradiction> {
-        todo!()
+        if self.identifiers.is_empty() {
+            return Err(Contradiction::NoIdentifier);
+        }
+        let wildcards: Vec<_> = self.identifiers.iter().filter(|one| one.is_wildcard()).collect();
+        let mut met = HashSet::new();
+        for one in &self.identifiers {
+            if !met.insert(one) {
+                return Err(Contradiction::Twice(one.clone()));
+            }
+            if let Some(&wildcard) = wildcards.iter().find(|wildcard| covers(wildcard, one)) {
+                let (wildcard, covered) = (wildcard.clone(), one.clone());
+                return Err(Contradiction::Redundant { wildcard, covered });
+            }
+            if !self.challenges.iter().any(|kind| kind.proves(one)) {
+                let tried = self.challenges.iter().map(|kind| kind.as_str());
+                let tried = tried.collect::<Vec<_>>().join(" or ");
+                return Err(Contradiction::Unprovable { identifier: one.clone(), tried });
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads everything but the identifiers, which defaults do not have.
+    pub(super) fn read(root: &Section<'_>) -> Result<Self, ConfigError> {
+        let built_in = Self::default();
+        let challenge = root.section("challenge", &keys::CHALLENGE)?;
+        let tls_alpn01_port = challenge.value("tls-alpn-01-port")?;
+        let reuse_key = root.value("reuse-key")?;
+        Ok(Self {
+            identifiers: Vec::new(),
+            cas: root.parse_list("ca", CaChoice::parse)?.unwrap_or(built_in.cas),
+            ca_root: root.parse("ca-root", AbsolutePath::parse)?,
+            email: root.parse("email", Email::parse)?,
+            profile: read_profile(root)?,
+            preferred_chain: root.parse("preferred-chain", choice::phrase)?,
+            key_type: root.parse("key-type", parse_key_type)?.unwrap_or(built_in.key_type),
+            reuse_key: reuse_key.map_or(Ok(built_in.reuse_key), |node| node.flag())?,
+            challenges: challenge
+                .parse_list("types", parse_challenge)?
+                .unwrap_or(built_in.challenges),
+            http01: read_http01(&challenge)?,
+            tls_alpn01_port: tls_alpn01_port.map(|node| node.port()).transpose()?,
+            hooks: read_hooks(&root.section("hooks", &keys::HOOKS)?)?,
+            permissions: read_permissions(&root.section("permissions", &keys::PERMISSIONS)?)?,
+            eab: read_eab(&root.section("eab", &keys::EAB)?)?,
+        })
     }
 }
+
+/// Whether a wildcard makes another name superfluous.
+fn covers(wildcard: &Identifier, other: &Identifier) -> bool {
+    match (wildcard, other) {
+        (Identifier::Dns(wildcard), Identifier::Dns(other)) => {
+            wildcard != other && wildcard.covers(other)
+        }
+        _ => false,
+    }
+}
+
+fn parse_key_type(text: &str) -> Result<KeyKind, String> {
+    KeyKind::parse(text).ok_or_else(|| unknown_word(text, &KeyKind::ALL.map(KeyKind::as_str)))
+}
+
+fn parse_challenge(text: &str) -> Result<ChallengeKind, String> {
+    let known = ChallengeKind::ALL.map(ChallengeKind::as_str);
+    ChallengeKind::parse(text).ok_or_else(|| unknown_word(text, &known))
+}
+
+fn unknown_word(text: &str, known: &[&str]) -> String {
+    let text = text.chars().take(40).collect::<String>();
+    match keys::nearest(&text, known) {
+        Some(word) => format!("{text:?} is unknown; did you mean {word:?}?"),
+        None => format!("{text:?} is unknown; known are {}", known.join(", ")),
+    }
+}
+
+fn read_profile(root: &Section<'_>) -> Result<Option<Profile>, ConfigError> {
+    let preferred = root.parse("profile", choice::phrase)?;
+    let required = root.parse("required-profile", choice::phrase)?;
+    match (preferred, required) {
+        (Some(_), Some(_)) => Err(root.refuse("profile", "give it or required-profile, not both")),
+        (preferred, required) => {
+            Ok(required.map(Profile::Required).or(preferred.map(Profile::Preferred)))
+        }
+    }
+}
+
+fn read_http01(challenge: &Section<'_>) -> Result<Http01, ConfigError> {
+    let address = challenge.parse("http-01-address", str::parse)?;
+    let port = challenge.value("http-01-port")?.map(|node| node.port()).transpose()?;
+    match challenge.parse("webroot", AbsolutePath::parse)? {
+        None => Ok(Http01::Standalone { address, port }),
+        Some(webroot) if address.is_none() && port.is_none() => Ok(Http01::Webroot(webroot)),
+        Some(_) => {
+            let why = "leave http-01-address and http-01-port out: the web server answers";
+            Err(challenge.refuse("webroot", why))
+        }
+    }
+}
+
+fn read_hooks(hooks: &Section<'_>) -> Result<Hooks, ConfigError> {
+    let read = |key| hooks.value(key)?.map_or(Ok(Vec::new()), |node| node.commands());
+    Ok(Hooks { pre: read("pre")?, deploy: read("deploy")?, post: read("post")? })
+}
+
+fn read_permissions(section: &Section<'_>) -> Result<Permissions, ConfigError> {
+    Ok(Permissions {
+        owner: section.parse("owner", Permissions::parse_account)?,
+        group: section.parse("group", Permissions::parse_account)?,
+        mode: section.parse("mode", Permissions::parse_mode)?,
+    })
+}
+
+/// Reads an `[eab]`; `None` if there is none.
+pub(super) fn read_eab(section: &Section<'_>) -> Result<Option<Eab>, ConfigError> {
+    if !section.is_there() {
+        return Ok(None);
+    }
+    let kid = section.parse("kid", choice::phrase)?.ok_or_else(|| section.missing("kid"))?;
+    let sources = [
+        section.parse("hmac-key-credential", CredentialName::parse)?.map(SecretSource::Credential),
+        section.parse("hmac-key-file", AbsolutePath::parse)?.map(SecretSource::File),
+        section
+            .value("hmac-key-command")?
+            .map(|node| node.command())
+            .transpose()?
+            .map(SecretSource::Command),
+        section.parse("hmac-key-env", VariableName::parse)?.map(SecretSource::Environment),
+        section.value("hmac-key")?.map(read_literal).transpose()?,
+    ];
+    let mut sources = sources.into_iter().flatten();
+    match (sources.next(), sources.next()) {
+        (Some(hmac_key), None) => Ok(Some(Eab { kid, hmac_key })),
+        (None, _) => Err(section.missing("hmac-key-file")),
+        (Some(_), Some(_)) => Err(section.refuse("kid", "only one hmac-key may stand beside it")),
+    }
+}
+
+fn read_literal(node: Node<'_>) -> Result<SecretSource, ConfigError> {
+    let secret = Secret::new(node.text()?.to_owned());
+    secret.map(SecretSource::Literal).ok_or_else(|| node.refuse("it is a secret of one word"))
+}
+
+#[cfg(test)]
+mod tests;

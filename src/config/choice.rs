@@ -217,8 +217,8 @@ impl Profile {
     }
 }
 
-/// Reads a short text that a CA's or a certificate's own words are compared with.
-pub(super) fn phrase(text: &str) -> Result<String, ChoiceError> {
+/// Reads a short text that a CA's own words are compared with: a profile, a chain, a key id.
+pub(crate) fn phrase(text: &str) -> Result<String, ChoiceError> {
     let fits = (1..=200).contains(&text.len()) && !text.chars().any(char::is_control);
     if fits && text.trim() == text {
         return Ok(text.to_owned());
@@ -326,4 +326,104 @@ pub(crate) struct Eab {
     pub(crate) kid: String,
     /// The MAC key in base64url, as the CA hands it out.
     pub(crate) hmac_key: SecretSource,
+}
+
+impl Eab {
+    pub(super) fn holds_secret(&self) -> bool {
+        matches!(self.hmac_key, SecretSource::Literal(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cas_are_names_or_https_urls() {
+        for text in ["letsencrypt", "corp-2", "embedded", "https://ca.example:9000/acme/dir"] {
+            assert_eq!(CaChoice::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(CaChoice::parse("embedded"), Ok(CaChoice::Embedded));
+        let long = "a".repeat(65);
+        let bad = [
+            "",
+            "Corp",
+            "a/b",
+            "..",
+            "-a",
+            "a b",
+            "http://ca.example",
+            "file:///etc/passwd",
+            "https://",
+            "https://user:pw@ca.example/",
+            &long,
+        ];
+        for text in bad {
+            assert!(CaChoice::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn paths_are_absolute_and_resolved_from_where_they_are_typed() {
+        let table = [
+            ("/a/b", "/a/b"),
+            ("b", "/home/x/b"),
+            ("./b/./c", "/home/x/b/c"),
+            ("../y", "/home/y"),
+            ("../../../../y", "/y"),
+            ("", "/home/x"),
+        ];
+        for (typed, meant) in table {
+            let path = AbsolutePath::resolve(Path::new("/home/x"), Path::new(typed)).unwrap();
+            assert_eq!(path.as_str(), meant, "{typed:?}");
+        }
+        for text in ["", "a", "./a", "/a/../b", "/a\0b"] {
+            assert!(AbsolutePath::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn mail_addresses_are_single_and_plain() {
+        for text in ["a@b.example", "first.last+tag@mail.example"] {
+            assert_eq!(Email::parse(text).unwrap().as_str(), text);
+        }
+        let bad = [
+            "",
+            "a",
+            "@b.c",
+            "a@",
+            "a@b",
+            "a@b@c.d",
+            "a@b.c,d@e.f",
+            "a@b.c?subject=x",
+            "mailto:a@b.c",
+            "A <a@b.c>",
+            "a b@c.d",
+            "a@b.c\n",
+            "ü@b.c",
+        ];
+        for text in bad {
+            assert!(Email::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn modes_never_reach_others() {
+        for (text, mode) in [("0600", 0o600), ("640", 0o640), ("0400", 0o400), ("0660", 0o660)] {
+            assert_eq!(Permissions::parse_mode(text), Ok(mode));
+        }
+        for text in ["0644", "0777", "0700", "4600", "0040", "0060", "8", "", "0o640", "+640", "rw"]
+        {
+            assert!(Permissions::parse_mode(text).is_err(), "{text:?}");
+        }
+        let group = Some("ssl-cert".to_owned());
+        assert_eq!(Permissions::default().effective_mode(), 0o600);
+        assert_eq!(Permissions { group, ..Permissions::default() }.effective_mode(), 0o640);
+    }
+
+    #[test]
+    fn long_values_are_shortened_in_errors() {
+        let error = Email::parse(&"x".repeat(1000)).unwrap_err().to_string();
+        assert!(error.len() < 200 && error.contains('…'), "{error}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Floor 5: files to typed settings, and typed settings back into files that people edit.
 //!
 //! One file per certificate ([`cert::CertSettings`]) and one for the machine
-//! ([`machine::MachineSettings`]). A certificate's file stands alone: the defaults of
+//! ([`main_settings::MainSettings`]). A certificate's file stands alone: the defaults of
 //! `acmeagent.toml` are copied into it when it is first written, so changing them later changes no
 //! existing certificate. Unknown keys are refused with the nearest known one; every complaint names
 //! file, line and column.
@@ -9,7 +9,8 @@
 pub(crate) mod cert;
 pub(crate) mod choice;
 pub(crate) mod file;
-pub(crate) mod machine;
+mod keys;
+pub(crate) mod main_settings;
 pub(crate) mod reader;
 pub(crate) mod secret;
 mod writer;

@@ -2,23 +2,31 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use thiserror::Error;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
-use super::choice::AbsolutePath;
-use super::file::FileError;
+use super::choice::{AbsolutePath, ChoiceError};
+use super::file::{self, FileError, Trust};
 use crate::deploy::hook::command::Command;
+use crate::deploy::hook::environment::HookEnv;
+use crate::deploy::hook::{Hook, HookError, capture};
 
-/// A secret text: zeroed when dropped, printed as `***`.
+/// A secret text of one line: zeroed when dropped, printed as `***`.
 #[derive(Clone, Eq, PartialEq)]
 pub(crate) struct Secret(Zeroizing<String>);
 
 impl Secret {
-    pub(crate) fn new(text: String) -> Self {
-        Self(Zeroizing::new(text))
+    /// Takes the text without the end of its line; `None` if that leaves nothing or more than
+    /// one word.
+    pub(crate) fn new(mut text: String) -> Option<Self> {
+        text.truncate(text.trim_end_matches(['\r', '\n']).len());
+        let secret = Self(Zeroizing::new(text));
+        let fits =
+            !secret.0.is_empty() && secret.0.chars().all(|c| !c.is_whitespace() && !c.is_control());
+        fits.then_some(secret)
     }
 
     /// Hands the text out; the caller keeps it out of logs, arguments and files.
@@ -42,16 +50,55 @@ impl fmt::Display for Secret {
 /// Where a secret is kept, from the best place to the worst.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum SecretSource {
-    /// A systemd credential, by its name.
-    Credential(String),
+    Credential(CredentialName),
     /// A file of root or of the running user that nobody else may read.
     File(AbsolutePath),
-    /// A program that prints it.
+    /// A program that prints it, run like a hook.
     Command(Command),
-    /// An environment variable.
-    Environment(String),
+    Environment(VariableName),
     /// Written out in the settings, which then nobody else may read.
     Literal(Secret),
+}
+
+/// The name of a systemd credential.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct CredentialName(String);
+
+impl CredentialName {
+    /// Takes what names a file and nothing else.
+    pub(crate) fn parse(text: &str) -> Result<Self, ChoiceError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-@".contains(&b);
+        let fits = (1..=255).contains(&text.len()) && !text.starts_with('.');
+        if fits && text.bytes().all(allowed) {
+            return Ok(Self(text.to_owned()));
+        }
+        let why = "1 to 255 letters, digits, dots, hyphens and underscores are allowed";
+        Err(ChoiceError::new(text, "credential name", why))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The name of an environment variable.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct VariableName(String);
+
+impl VariableName {
+    pub(crate) fn parse(text: &str) -> Result<Self, ChoiceError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        let digit = text.starts_with(|c: char| c.is_ascii_digit());
+        if (1..=255).contains(&text.len()) && !digit && text.bytes().all(allowed) {
+            return Ok(Self(text.to_owned()));
+        }
+        let why = "letters, digits and underscores are allowed, no digit first";
+        Err(ChoiceError::new(text, "environment variable", why))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// What a [`SecretSource`] is looked up in.
@@ -66,29 +113,152 @@ pub(crate) struct SecretPlaces<'a> {
 /// Why a secret could not be had; never holds a part of it.
 #[derive(Debug, Error)]
 pub(crate) enum SecretError {
-    #[error("there is no systemd credential {name:?}: $CREDENTIALS_DIRECTORY is not set")]
+    #[error("no systemd credential {name}: $CREDENTIALS_DIRECTORY is not set")]
     NoCredentials { name: String },
     #[error("environment variable {name} is not set")]
     NoVariable { name: String },
-    #[error("the secret in {place} is empty")]
-    Empty { place: String },
-    #[error("the secret in {place} is not plain text of one line")]
-    NotText { place: String },
-    #[error("cannot run {program} for a secret")]
-    Start {
-        program: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("{program} should have printed a secret but {why}")]
-    Program { program: String, why: String },
+    #[error("what {place} holds is not a secret of one word")]
+    NotOneWord { place: String },
+    #[error("cannot get a secret from a program")]
+    Program(#[from] HookError),
     #[error(transparent)]
     File(#[from] FileError),
 }
 
+impl SecretError {
+    /// The one thing to do about it, where there is one.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoCredentials { name } => {
+                Some(format!("add LoadCredential={name}:PATH to the systemd unit"))
+            }
+            Self::Program(error) => error.hint(),
+            Self::File(error) => error.hint(),
+            Self::NoVariable { .. } | Self::NotOneWord { .. } => None,
+        }
+    }
+}
+
 impl SecretSource {
+    const LONGEST: usize = 16 * 1024;
+    /// Long enough to unlock a key store, short enough for a run of many certificates.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
     /// Fetches the secret.
-    pub(crate) async fn reveal(&self, _places: SecretPlaces<'_>) -> Result<Secret, SecretError> {
-        todo!()
+    pub(crate) async fn reveal(&self, places: SecretPlaces<'_>) -> Result<Secret, SecretError> {
+        let (text, place) = match self {
+            Self::Literal(secret) => return Ok(secret.clone()),
+            Self::Credential(CredentialName(name)) => {
+                let no_credentials = || SecretError::NoCredentials { name: name.clone() };
+                let path = places.credentials.ok_or_else(no_credentials)?.join(name);
+                (read(&path, Trust::Path)?, path.display().to_string())
+            }
+            Self::File(path) => (read(path.as_path(), Trust::Secret)?, path.to_string()),
+            Self::Command(command) => {
+                let hook = Hook::from(command).within(Self::PATIENCE);
+                let printed = capture(&hook, &HookEnv::new()).await?;
+                (to_text(printed), format!("the output of {}", hook.program()))
+            }
+            Self::Environment(VariableName(name)) => {
+                let value = (places.variable)(name);
+                let value = value.ok_or_else(|| SecretError::NoVariable { name: name.clone() })?;
+                (to_text(value.into_encoded_bytes()), format!("environment variable {name}"))
+            }
+        };
+        Secret::new(text).ok_or(SecretError::NotOneWord { place })
+    }
+}
+
+fn read(path: &Path, trust: Trust) -> Result<String, FileError> {
+    let found = file::read(path, SecretSource::LONGEST, trust)?;
+    Ok(found.ok_or_else(|| FileError::Missing { path: path.to_owned() })?.text)
+}
+
+/// The bytes as text, or an empty one, without leaving a copy.
+fn to_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        error.into_bytes().zeroize();
+        String::new()
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests make the files that are read")]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const NOTHING: SecretPlaces<'static> = SecretPlaces { credentials: None, variable: &|_| None };
+
+    fn command(words: &[&str]) -> SecretSource {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        SecretSource::Command(Command::new(words).unwrap())
+    }
+
+    #[test]
+    fn a_secret_does_not_tell() {
+        let secret = Secret::new("hunter2\n".to_owned()).unwrap();
+        assert_eq!(secret.expose(), "hunter2");
+        let source = SecretSource::Literal(secret.clone());
+        assert_eq!(format!("{secret} {secret:?} {source:?}"), "*** *** Literal(***)");
+        for bad in ["", "\n", "a b", "a\nb", "a\0", " a"] {
+            assert_eq!(Secret::new(bad.to_owned()), None, "{bad:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_source_gives_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        fs::write(&path, "hunter2\r\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let variable = |name: &str| (name == "KEY").then(|| OsString::from("hunter2"));
+        let places = SecretPlaces { credentials: Some(dir.path()), variable: &variable };
+        let sources = [
+            SecretSource::Credential(CredentialName::parse("key").unwrap()),
+            SecretSource::File(AbsolutePath::parse(path.to_str().unwrap()).unwrap()),
+            command(&["printf", "hunter2"]),
+            SecretSource::Environment(VariableName::parse("KEY").unwrap()),
+            SecretSource::Literal(Secret::new("hunter2".to_owned()).unwrap()),
+        ];
+        for source in sources {
+            assert_eq!(source.reveal(places).await.unwrap().expose(), "hunter2", "{source:?}");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
+        let file = SecretSource::File(AbsolutePath::parse(path.to_str().unwrap()).unwrap());
+        let error = file.reveal(places).await.unwrap_err();
+        assert!(error.to_string().ends_with("has mode 0440: others may read it"), "{error}");
+        assert!(error.hint().unwrap().starts_with("chmod 600 /"));
+    }
+
+    #[tokio::test]
+    async fn failures_name_the_place_and_not_the_secret() {
+        let absent = AbsolutePath::parse("/no/such/file").unwrap();
+        let table = [
+            (SecretSource::Credential(CredentialName::parse("key").unwrap()), "CREDENTIALS_DIR"),
+            (SecretSource::Environment(VariableName::parse("KEY").unwrap()), "KEY is not set"),
+            (SecretSource::File(absent), "/no/such/file does not exist"),
+            (command(&["printf", "hunter2 \\n x"]), "output of printf"),
+            (command(&["printf", "\\377hunter2"]), "output of printf"),
+        ];
+        for (source, part) in table {
+            let error = source.reveal(NOTHING).await.unwrap_err();
+            assert!(error.to_string().contains(part), "{error}");
+            assert!(!format!("{error:?}{error}").contains("hunter2"));
+        }
+        let error = command(&["/no/such/program"]).reveal(NOTHING).await.unwrap_err();
+        assert!(error.hint().is_some(), "{error:?}");
+    }
+
+    #[test]
+    fn names_cannot_leave_their_place() {
+        for bad in ["", "..", ".hidden", "a/b", "a b", "a\0"] {
+            assert!(CredentialName::parse(bad).is_err(), "{bad:?}");
+        }
+        for bad in ["", "1A", "A=B", "A B", "A-B"] {
+            assert!(VariableName::parse(bad).is_err(), "{bad:?}");
+        }
     }
 }

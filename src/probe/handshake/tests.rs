@@ -109,9 +109,9 @@ impl OpenSsl {
         let stdout = server.process.stdout.take().unwrap();
         // Read to the end on a thread of its own, so that the server never waits for its reader.
         std::thread::spawn(move || {
-            use std::io::BufRead;
+            use std::io::{BufRead, BufReader};
             let mut found = Some(found);
-            for line in std::io::BufReader::new(stdout).lines().map_while(Result::ok) {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 if let Some(at) = line.strip_prefix("ACCEPT ")
                     && let Some(found) = found.take()
                 {

@@ -1,0 +1,118 @@
+//! The names of all settings, in the order in which new files hold them.
+
+/// The keys of one table.
+#[derive(Debug)]
+pub(super) struct Keys {
+    /// The header of the table as people write it; empty for what stands above all tables.
+    pub(super) header: &'static str,
+    pub(super) known: &'static [&'static str],
+}
+
+const CERT_KEYS: &[&str] = &[
+    "identifiers",
+    "ca",
+    "ca-root",
+    "email",
+    "profile",
+    "required-profile",
+    "preferred-chain",
+    "key-type",
+    "reuse-key",
+    "challenge",
+    "hooks",
+    "permissions",
+    "eab",
+];
+
+/// A certificate's file.
+pub(super) const CERT: Keys = Keys { header: "", known: CERT_KEYS };
+pub(super) const CHALLENGE: Keys = Keys {
+    header: "challenge",
+    known: &["types", "webroot", "http-01-address", "http-01-port", "tls-alpn-01-port"],
+};
+pub(super) const HOOKS: Keys = Keys { header: "hooks", known: &["pre", "deploy", "post"] };
+pub(super) const PERMISSIONS: Keys =
+    Keys { header: "permissions", known: &["owner", "group", "mode"] };
+pub(super) const EAB: Keys = Keys {
+    header: "eab",
+    known: &[
+        "kid",
+        "hmac-key-credential",
+        "hmac-key-file",
+        "hmac-key-command",
+        "hmac-key-env",
+        "hmac-key",
+    ],
+};
+
+/// `acmeagent.toml`.
+pub(super) const MAIN: Keys = Keys { header: "", known: &["defaults", "ca"] };
+/// What a certificate's file may hold, but for the identifiers.
+pub(super) const DEFAULTS: Keys = Keys {
+    header: "defaults",
+    known: match CERT_KEYS {
+        [_identifiers, others @ ..] => others,
+        [] => &[],
+    },
+};
+pub(super) const CA: Keys = Keys { header: "ca", known: &["name", "directory", "root", "eab"] };
+
+/// The tables of a certificate's file.
+pub(super) const CERT_TABLES: [&Keys; 5] = [&CERT, &CHALLENGE, &HOOKS, &PERMISSIONS, &EAB];
+
+impl Keys {
+    /// Says where an unknown key belongs, or which one was probably meant.
+    pub(super) fn advice(&self, key: &str) -> String {
+        let home = CERT_TABLES.into_iter().find(|table| table.known.contains(&key));
+        match (home, nearest(key, self.known)) {
+            (Some(Self { header: "", .. }), _) if self.header != MAIN.header => {
+                format!("`{key}` belongs above the first [table] of a certificate's file")
+            }
+            (Some(Self { header: "", .. }), _) => format!("`{key}` belongs into [defaults]"),
+            (Some(home), _) => format!("`{key}` belongs into [{}]", home.header),
+            (None, Some(known)) => format!("did you mean `{known}`?"),
+            (None, None) => format!("known here: {}", self.known.join(", ")),
+        }
+    }
+}
+
+/// Finds the word that `typed` was probably meant to be.
+pub(super) fn nearest<'a>(typed: &str, known: &[&'a str]) -> Option<&'a str> {
+    let typed = typed.to_lowercase().replace('_', "-");
+    let distance = |word: &&str| strsim::damerau_levenshtein(&typed, word);
+    let word = known.iter().copied().min_by_key(distance)?;
+    (distance(&word) <= word.len().max(3) / 3).then_some(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typing_errors_find_their_key() {
+        let table = [
+            ("identifers", Some("identifiers")),
+            ("key_type", Some("key-type")),
+            ("Profile", Some("profile")),
+            ("emial", Some("email")),
+            ("prefered-chain", Some("preferred-chain")),
+            ("requiredprofile", Some("required-profile")),
+            ("domains", None),
+            ("x", None),
+            ("", None),
+        ];
+        for (typed, known) in table {
+            assert_eq!(nearest(typed, CERT.known), known, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_wrong_table_is_sent_home() {
+        assert_eq!(CERT.advice("webroot"), "`webroot` belongs into [challenge]");
+        assert_eq!(CHALLENGE.advice("deploy"), "`deploy` belongs into [hooks]");
+        assert!(HOOKS.advice("email").contains("above the first [table]"));
+        assert!(MAIN.advice("default").contains("`defaults`"));
+        assert!(EAB.advice("zzz").ends_with("hmac-key-env, hmac-key"));
+        assert!(!DEFAULTS.known.contains(&"identifiers"));
+    }
+}

@@ -1,0 +1,172 @@
+//! What holds for the whole machine: `acmeagent.toml`.
+
+use std::path::Path;
+
+use url::Url;
+
+use super::cert::{self, CertSettings};
+use super::choice::{self, AbsolutePath, CaChoice, CaName, Eab};
+use super::reader::{ConfigError, Section, Source};
+use super::{file, keys};
+use crate::model::name::Identifier;
+
+/// The machine's settings: defaults for new certificates, and CAs beyond the built-in ones.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct MainSettings {
+    /// Without identifiers.
+    defaults: CertSettings,
+    cas: Vec<CaTable>,
+}
+
+/// One `[[ca]]`: a private CA, or a built-in one with other particulars.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct CaTable {
+    pub(crate) name: CaName,
+    pub(crate) directory: Url,
+    /// The PEM file with the root of the CA's own TLS.
+    pub(crate) root: Option<AbsolutePath>,
+    pub(crate) eab: Option<Eab>,
+}
+
+impl MainSettings {
+    /// Reads the file's text; `path` is only for the messages.
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let source = Source { path, text };
+        let document = source.document()?;
+        let root = Section::root(source, &document, &keys::MAIN)?;
+        let defaults = CertSettings::read(&root.section("defaults", &keys::DEFAULTS)?)?;
+        let mut cas: Vec<CaTable> = Vec::new();
+        for section in root.sections("ca", &keys::CA)? {
+            let ca = CaTable::read(&section)?;
+            if cas.iter().any(|other| other.name == ca.name) {
+                return Err(section.refuse("name", "another [[ca]] has that name"));
+            }
+            cas.push(ca);
+        }
+        Ok(Self { defaults, cas })
+    }
+
+    /// Reads the file at `path`; the built-in defaults if there is none.
+    ///
+    /// Refuses what [`CertSettings::load`] refuses.
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+        let Some(found) = file::read_settings(path)? else { return Ok(Self::default()) };
+        let settings = Self::parse(path, &found.text)?;
+        let eabs = settings.cas.iter().filter_map(|ca| ca.eab.as_ref());
+        if settings.defaults.holds_secret() || eabs.into_iter().any(Eab::holds_secret) {
+            found.refuse_readers(path)?;
+        }
+        Ok(settings)
+    }
+
+    /// Makes the settings of a certificate that has none yet, from the defaults.
+    pub(crate) fn new_certificate(&self, identifiers: Vec<Identifier>) -> CertSettings {
+        CertSettings { identifiers, ..self.defaults.clone() }
+    }
+
+    /// Finds the `[[ca]]` of that name; the built-in table comes after it.
+    pub(crate) fn ca(&self, name: &CaName) -> Option<&CaTable> {
+        self.cas.iter().find(|ca| ca.name == *name)
+    }
+}
+
+impl CaTable {
+    fn read(section: &Section<'_>) -> Result<Self, ConfigError> {
+        let name = section.parse("name", CaName::parse)?;
+        let name = name.ok_or_else(|| section.missing("name"))?;
+        if name.as_str() == CaChoice::EMBEDDED {
+            return Err(section.refuse("name", "the CA inside the process has that name"));
+        }
+        let directory = section.parse("directory", choice::directory_url)?;
+        Ok(Self {
+            name,
+            directory: directory.ok_or_else(|| section.missing("directory"))?,
+            root: section.parse("root", AbsolutePath::parse)?,
+            eab: cert::read_eab(&section.section("eab", &keys::EAB)?)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::secret::SecretSource;
+
+    fn parse(text: &str) -> Result<MainSettings, ConfigError> {
+        MainSettings::parse(Path::new("acmeagent.toml"), text)
+    }
+
+    #[test]
+    fn defaults_and_cas() {
+        let text = r#"
+            [defaults]
+            ca = ["corp", "letsencrypt"]
+            email = "ops@example.com"
+            [defaults.challenge]
+            webroot = "/var/www/html"
+
+            [[ca]]
+            name = "corp"
+            directory = "https://ca.corp.example/acme/acme/directory"
+            root = "/etc/ssl/corp.pem"
+            [ca.eab]
+            kid = "k1"
+            hmac-key-credential = "corp-eab"
+
+            [[ca]]
+            name = "google"
+            directory = "https://dv.acme-v02.api.pki.goog/directory"
+        "#;
+        let settings = parse(text).unwrap();
+        let name = Identifier::parse("a.example").unwrap();
+        let cert = settings.new_certificate(vec![name.clone()]);
+        assert_eq!(cert.identifiers, [name]);
+        assert_eq!(cert.email.unwrap().as_str(), "ops@example.com");
+        assert_eq!(
+            cert.cas.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["corp", "letsencrypt"]
+        );
+        let corp = settings.ca(&CaName::parse("corp").unwrap()).unwrap();
+        assert_eq!(corp.root.as_ref().unwrap().as_str(), "/etc/ssl/corp.pem");
+        let eab = corp.eab.as_ref().unwrap();
+        assert!(
+            matches!(&eab.hmac_key, SecretSource::Credential(name) if name.as_str() == "corp-eab")
+        );
+        assert_eq!(settings.ca(&CaName::parse("google").unwrap()).unwrap().eab, None);
+        assert_eq!(settings.ca(&CaName::parse("other").unwrap()), None);
+        assert_eq!(parse("").unwrap(), MainSettings::default());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let table = [
+            ("email = \"a@b.c\"", "1:1: unknown key `email`"),
+            ("[defaults]\nidentifiers = [\"a\"]", "2:1: unknown key `defaults.identifiers`"),
+            (
+                "[defaults.challenge]\nwebrot = \"/x\"",
+                "2:1: unknown key `defaults.challenge.webrot`",
+            ),
+            ("[ca]\nname = \"x\"", "1:1: `ca`: each begins with a line of its own, [[ca]]"),
+            ("[[ca]]\nname = \"x\"", "1:1: `ca.directory` is missing"),
+            ("[[ca]]\ndirectory = \"https://x\"", "1:1: `ca.name` is missing"),
+            (
+                "[[ca]]\nname = \"embedded\"",
+                "2:8: `ca.name`: the CA inside the process has that name",
+            ),
+            (
+                "[[ca]]\nname = \"x\"\ndirectory = \"http://x\"",
+                "3:13: `ca.directory`: \"http://x\" is",
+            ),
+            (
+                "[[ca]]\nname = \"x\"\ndirectory = \"https://x\"\n[[ca]]\nname = \"x\"\ndirectory = \"https://y\"",
+                "5:8: `ca.name`: another [[ca]] has that name",
+            ),
+        ];
+        for (text, part) in table {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(&format!("acmeagent.toml:{part}")), "{error}");
+        }
+        let error = parse("email = \"a@b.c\"").unwrap_err();
+        assert_eq!(error.hint().unwrap(), "`email` belongs into [defaults]");
+    }
+}
