@@ -14,7 +14,7 @@ use crate::acme::{Eab, Endpoint};
 use crate::certificate::Roots;
 use crate::config::cert::CertSettings;
 use crate::config::choice::{CaChoice, CaName};
-use crate::config::machine::MachineSettings;
+use crate::config::main_settings::MainSettings;
 use crate::config::secret::SecretPlaces;
 use crate::model::challenge::ValidationPorts;
 use crate::model::time::Clock;
@@ -40,7 +40,7 @@ pub(crate) type Launch =
 
 /// The CAs in use, by name.
 pub(crate) struct Authorities {
-    main: MachineSettings,
+    main: MainSettings,
     clock: Arc<dyn Clock>,
     launch: Launch,
     embedded: OnceCell<EmbeddedCa>,
@@ -48,7 +48,7 @@ pub(crate) struct Authorities {
 }
 
 impl Authorities {
-    pub(crate) fn new(main: MachineSettings, clock: Arc<dyn Clock>, launch: Launch) -> Self {
+    pub(crate) fn new(main: MainSettings, clock: Arc<dyn Clock>, launch: Launch) -> Self {
         Self { main, clock, launch, embedded: OnceCell::new(), known: Mutex::default() }
     }
 

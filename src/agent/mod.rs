@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::config::cert::CertSettings;
-use crate::config::machine::MachineSettings;
+use crate::config::main_settings::MainSettings;
 use crate::model::event::Sink;
 use crate::model::name::CertName;
 use crate::model::time::Clock;
@@ -45,7 +45,7 @@ pub(crate) struct Agent {
 /// What the floor above brings.
 pub(crate) struct Wiring {
     pub(crate) store: Arc<Store>,
-    pub(crate) main: MachineSettings,
+    pub(crate) main: MainSettings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) launch: Launch,

@@ -13,7 +13,7 @@ use super::report::{Failure, Talk};
 use crate::agent::clock::SystemClock;
 use crate::agent::home::{self, Surroundings};
 use crate::agent::{Agent, Trouble, Wiring};
-use crate::config::machine::MachineSettings;
+use crate::config::main_settings::MainSettings;
 use crate::model::name::CertName;
 use crate::model::time::{Clock, Timestamp};
 use crate::store::Store;
@@ -50,8 +50,8 @@ impl Context {
     }
 
     /// The settings of the machine.
-    pub(crate) fn main_settings(&self) -> Result<MachineSettings, Failure> {
-        Ok(MachineSettings::load(&self.layout.main_settings()).map_err(Trouble::from)?)
+    pub(crate) fn main_settings(&self) -> Result<MainSettings, Failure> {
+        Ok(MainSettings::load(&self.layout.main_settings()).map_err(Trouble::from)?)
     }
 
     /// An agent over the store of this command line, opened for work.
@@ -66,7 +66,7 @@ impl Context {
         Ok(self.agent_over(self.store(), self.main_settings()?))
     }
 
-    pub(crate) fn agent_over(&self, store: Store, main: MachineSettings) -> Arc<Agent> {
+    pub(crate) fn agent_over(&self, store: Store, main: MainSettings) -> Arc<Agent> {
         let launch = super::drill::launcher(store.layout().embedded_ca(), Arc::clone(&self.clock));
         Arc::new(Agent::new(Wiring {
             store: Arc::new(store),

@@ -10,7 +10,7 @@ use crate::agent::{Insistence, Trouble, Wish};
 use crate::certificate::KeyType;
 use crate::config::cert::CertSettings;
 use crate::config::choice::{AbsolutePath, CaChoice, CaName, Eab, Email, Http01, Profile};
-use crate::config::machine::MachineSettings;
+use crate::config::main_settings::MainSettings;
 use crate::config::secret::Secret;
 use crate::config::secret::SecretSource;
 use crate::deploy::hook::command::Command;
@@ -68,7 +68,7 @@ fn wants_another(before: &CertSettings, now: &CertSettings) -> bool {
 /// Lays the flags that were given over the settings.
 fn apply(
     context: &Context,
-    main: &MachineSettings,
+    main: &MainSettings,
     settings: &mut CertSettings,
     args: &Issue,
 ) -> Result<(), Failure> {
@@ -111,7 +111,10 @@ pub(super) fn apply_ca(
             (Some(file), _) => SecretSource::File(
                 AbsolutePath::resolve(&context.around.cwd, file).map_err(config)?,
             ),
-            (None, Some(key)) => SecretSource::Literal(Secret::new(key.clone())),
+            (None, Some(key)) => SecretSource::Literal(
+                Secret::new(key.clone())
+                    .ok_or_else(|| Failure::config("the HMAC key is not one line of text"))?,
+            ),
             (None, None) => {
                 return Err(Failure::config(
                     "--eab-kid needs --eab-hmac-key-file or --eab-hmac-key",
@@ -179,7 +182,7 @@ fn apply_challenge(
 fn apply_key(settings: &mut CertSettings, flags: &KeyFlags) -> Result<(), Failure> {
     if let Some(kind) = &flags.key_type {
         let known = KeyType::ALL.map(KeyType::as_str).join(", ");
-        settings.key_type = crate::config::choice::KeyKind::parse(kind).ok_or_else(|| {
+        settings.key_type = KeyType::parse(kind).ok_or_else(|| {
             Failure::config(format!("{kind:?} is no key type")).hint(format!("known are {known}"))
         })?;
     }

@@ -6,11 +6,12 @@ use std::path::Path;
 use thiserror::Error;
 
 use super::choice::{
-    self, AbsolutePath, CaChoice, Eab, Email, Hooks, Http01, KeyKind, Permissions, Profile,
+    self, AbsolutePath, CaChoice, Eab, Email, Hooks, Http01, Permissions, Profile,
 };
 use super::reader::{ConfigError, Node, Section, Source};
 use super::secret::{CredentialName, Secret, SecretSource, VariableName};
 use super::{file, keys, writer};
+use crate::certificate::KeyType;
 use crate::model::challenge::ChallengeKind;
 use crate::model::name::Identifier;
 
@@ -26,7 +27,7 @@ pub(crate) struct CertSettings {
     pub(crate) profile: Option<Profile>,
     /// Common name of the topmost issuer of the chain that is chosen.
     pub(crate) preferred_chain: Option<String>,
-    pub(crate) key_type: KeyKind,
+    pub(crate) key_type: KeyType,
     pub(crate) reuse_key: bool,
     /// In the order in which they are tried.
     pub(crate) challenges: Vec<ChallengeKind>,
@@ -46,7 +47,7 @@ impl Default for CertSettings {
             email: None,
             profile: None,
             preferred_chain: None,
-            key_type: KeyKind::default(),
+            key_type: KeyType::default(),
             reuse_key: false,
             challenges: vec![ChallengeKind::Http01],
             http01: Http01::default(),
@@ -178,8 +179,8 @@ fn covers(wildcard: &Identifier, other: &Identifier) -> bool {
     }
 }
 
-fn parse_key_type(text: &str) -> Result<KeyKind, String> {
-    KeyKind::parse(text).ok_or_else(|| unknown_word(text, &KeyKind::ALL.map(KeyKind::as_str)))
+fn parse_key_type(text: &str) -> Result<KeyType, String> {
+    KeyType::parse(text).ok_or_else(|| unknown_word(text, &KeyType::ALL.map(KeyType::as_str)))
 }
 
 fn parse_challenge(text: &str) -> Result<ChallengeKind, String> {

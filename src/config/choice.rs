@@ -227,36 +227,6 @@ pub(crate) fn phrase(text: &str) -> Result<String, ChoiceError> {
     Err(ChoiceError::new(text, "name", why))
 }
 
-/// The kind of a certificate's private key.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum KeyKind {
-    #[default]
-    P256,
-    P384,
-    Rsa2048,
-    Rsa3072,
-    Rsa4096,
-}
-
-impl KeyKind {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::P256, Self::P384, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096];
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::P256 => "p256",
-            Self::P384 => "p384",
-            Self::Rsa2048 => "rsa2048",
-            Self::Rsa3072 => "rsa3072",
-            Self::Rsa4096 => "rsa4096",
-        }
-    }
-
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
-    }
-}
-
 /// How http-01 is answered.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Http01 {

@@ -50,14 +50,14 @@ impl Run<'_> {
         let store = &self.hands.store;
         if let Some(pem) = store.pending_key(self.lock)? {
             let pending = Key::parse(&pem)?;
-            if pending.kind() == self.key_type() {
+            if pending.kind() == self.settings.key_type {
                 return Ok(pending);
             }
         }
         let pem = match self.key_to_keep()? {
             Some(pem) => pem,
             None => {
-                let algorithm = algorithm(self.key_type());
+                let algorithm = algorithm(self.settings.key_type);
                 let made = tokio::task::spawn_blocking(move || fresh_key(algorithm)).await;
                 let pem = made.map_err(|_| Cause::Interrupted)??;
                 Zeroizing::new(pem.as_bytes().to_vec())
@@ -67,10 +67,6 @@ impl Run<'_> {
         Ok(Key::parse(&pem)?)
     }
 
-    fn key_type(&self) -> KeyType {
-        KeyType::parse(self.settings.key_type.as_str()).expect("TEMPORARY until one type")
-    }
-
     /// The live key, where the settings say that it stays and it is of the kind they want.
     fn key_to_keep(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Cause> {
         let store = &self.hands.store;
@@ -78,7 +74,7 @@ impl Run<'_> {
             return Ok(None);
         };
         let pem = store.read(self.name, live)?.privkey;
-        let fits = Key::parse(&pem)?.kind() == self.key_type();
+        let fits = Key::parse(&pem)?.kind() == self.settings.key_type;
         Ok(fits.then_some(pem))
     }
 

@@ -85,7 +85,7 @@ fn every_key_is_read() {
     assert_eq!(settings.email.as_ref().unwrap().as_str(), "ops@example.com");
     assert_eq!(settings.profile, Some(Profile::Required("shortlived".to_owned())));
     assert_eq!(settings.preferred_chain.as_deref(), Some("ISRG Root X1"));
-    assert_eq!((settings.key_type, settings.reuse_key), (KeyKind::P384, true));
+    assert_eq!((settings.key_type, settings.reuse_key), (KeyType::P384, true));
     assert_eq!(settings.challenges, [ChallengeKind::TlsAlpn01, ChallengeKind::Http01]);
     let address = Some("::1".parse().unwrap());
     assert_eq!(settings.http01, Http01::Standalone { address, port: Some(8080) });
@@ -260,13 +260,13 @@ fn nothing_is_touched_that_does_not_differ() {
     assert_eq!(write_over(FULL, |_| ()), FULL);
     let odd = "identifiers=[ 'A.Example' ]#x\n  key-type   = \"\"\"p256\"\"\"\nca = ['letsencrypt']\n\n\n#end";
     assert_eq!(write_over(odd, |_| ()), odd);
-    let changed = write_over(odd, |settings| settings.key_type = KeyKind::Rsa2048);
+    let changed = write_over(odd, |settings| settings.key_type = KeyType::Rsa2048);
     assert_eq!(changed, odd.replace("\"\"\"p256\"\"\"", "\"rsa2048\""));
 }
 
 #[test]
 fn only_what_differs_changes() {
-    let changed = write_over(FULL, |settings| settings.key_type = KeyKind::P256);
+    let changed = write_over(FULL, |settings| settings.key_type = KeyType::P256);
     assert_eq!(changed, FULL.replace("p384", "p256"));
 
     let changed = write_over(FULL, |settings| settings.reuse_key = false);
@@ -369,7 +369,7 @@ fn any_settings() -> impl Strategy<Value = CertSettings> {
     let hosts = prop::collection::btree_set("[a-z]{1,6}", 1..5);
     let words = prop::collection::vec("[^\0]{0,8}", 0..3);
     let commands = prop::collection::vec(words, 0..3);
-    let key = prop::sample::select(KeyKind::ALL.to_vec());
+    let key = prop::sample::select(KeyType::ALL.to_vec());
     let name = prop::option::of("[a-z][a-z ]{0,5}[a-z]");
     let webroot = prop::option::of("/[^\0/.]{0,9}");
     let port = prop::option::of(1_u16..);
