@@ -304,13 +304,9 @@ mod tests {
         }
 
         fn write(&self, path: &Path, content: &str) {
-            File::options()
-                .create(true)
-                .truncate(true)
-                .write(true)
-                .open(path)
-                .and_then(|mut file| file.write_all(content.as_bytes()))
-                .unwrap();
+            let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY;
+            let file = openat(CWD, path, flags, FILE_MODE).unwrap();
+            File::from(file).write_all(content.as_bytes()).unwrap();
         }
 
         fn solver(&self) -> Webroot {
