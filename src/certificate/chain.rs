@@ -248,7 +248,7 @@ fn is_signed_with_p521(certificate: &X509Certificate<'_>, issuer: &X509Certifica
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rcgen::{CrlDistributionPoint, DnType, SanType, SerialNumber};
+    use rcgen::{CrlDistributionPoint, DnType, Issuer, KeyPair, SanType, SerialNumber};
 
     use super::super::sample::{Ca, ca_params, hours, leaf_params};
     use super::*;
@@ -350,6 +350,18 @@ yNQwCgYIKoZIzj0EAwIDRwAwRAIge09+S5TZAlw5tgtiVvuERV6cT4mfutXIlwTb
             assert_eq!(chain.pem(), text(wanted));
             assert_eq!(chain.broken().is_none(), repaired);
         }
+    }
+
+    #[test]
+    fn with_two_ways_the_order_stays() {
+        let (key, other) = (KeyPair::generate().unwrap(), Ca::root("Other"));
+        let params = ca_params("Root");
+        let (own, cross) = (params.self_signed(&key).unwrap().pem(), other.sign(&params, &key));
+        let leaf = leaf_params(&["a.example"]);
+        let leaf_key = KeyPair::generate().unwrap();
+        let leaf = leaf.signed_by(&leaf_key, &Issuer::new(params, key)).unwrap().pem();
+        let given = [own, cross, other.pem(), leaf].concat();
+        assert_eq!(parse(&given).pem(), given);
     }
 
     #[test]

@@ -243,22 +243,24 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
 mod tests {
     use std::time::Duration;
 
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::super::sample::challenge;
     use super::*;
 
-    /// Sends the answer's name and hangs up when the visitor does.
+    /// Hears a question, answers it, and hangs up first, as a web server does.
     fn echo(pending: Arc<Pending<u8>>, mut stream: TcpStream) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             let answer = pending.newest(|_, _| true).unwrap_or(0);
-            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, &[answer]).await;
+            if stream.read_u8().await.is_ok() {
+                let _ = stream.write_all(&[answer]).await;
+            }
         })
     }
 
     async fn ask(ip: IpAddr, port: u16) -> io::Result<u8> {
         let mut stream = TcpStream::connect((ip, port)).await?;
-        tokio::io::AsyncWriteExt::write_all(&mut stream, b"?").await?;
+        stream.write_all(b"?").await?;
         stream.read_u8().await
     }
 

@@ -304,13 +304,9 @@ mod tests {
         }
 
         fn write(&self, path: &Path, content: &str) {
-            File::options()
-                .create(true)
-                .truncate(true)
-                .write(true)
-                .open(path)
-                .and_then(|mut file| file.write_all(content.as_bytes()))
-                .unwrap();
+            let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY;
+            let file = openat(CWD, path, flags, FILE_MODE).unwrap();
+            File::from(file).write_all(content.as_bytes()).unwrap();
         }
 
         fn solver(&self) -> Webroot {
@@ -435,7 +431,16 @@ mod tests {
     async fn links_and_other_traps_are_refused() {
         let challenge = challenge("http-01", "a.example", TOKEN);
         type Trap = fn(&Place);
-        let traps: [Trap; 6] = [
+        let traps: [Trap; 8] = [
+            |place| {
+                make(&place.path("other/acme-challenge"));
+                symlink("other", place.path(".well-known")).unwrap();
+            },
+            |place| {
+                make(&place.path(".well-known/acme-challenge"));
+                place.write(&place.path(".well-known/acme-challenge/other"), "x");
+                symlink("other", place.token()).unwrap();
+            },
             |place| {
                 symlink(place.outside.path().join("folder"), place.path(".well-known")).unwrap()
             },
@@ -514,6 +519,15 @@ mod tests {
             assert!(placed > 0 && refused > 0, "no race: {placed} placed, {refused} refused");
         });
         assert_eq!(picture(place.outside.path()), outside);
+    }
+
+    #[test]
+    fn a_folder_with_content_is_not_the_one_just_made() {
+        let place = Place::new();
+        let folder = OwnedFd::from(File::open(place.root.path()).unwrap());
+        assert!(is_fresh(&folder).unwrap());
+        place.write(&place.path("secret"), "");
+        assert!(!is_fresh(&folder).unwrap());
     }
 
     #[test]
