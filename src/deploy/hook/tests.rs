@@ -198,7 +198,7 @@ async fn escape_codes_do_not_reach_the_terminal() {
 async fn a_hook_that_hangs_is_stopped_with_its_children() {
     let programs = Programs::new();
     let hook = programs.script("echo begun; sleep 1000 & echo $! >>pids; echo $$ >>pids; wait");
-    let error = run_bare(&hook.within(Duration::from_millis(500))).await.unwrap_err();
+    let error = run_bare(&hook.within(Duration::from_secs(2))).await.unwrap_err();
     assert!(matches!(&error, HookError::TimedOut { output, .. } if output == "begun\n"), "{error}");
     assert!(all_gone(&programs.pids("pids", 2).await).await);
 }
@@ -210,8 +210,7 @@ async fn a_hook_that_ignores_term_is_killed_with_its_children() {
         "trap '' TERM\n(while :; do sleep 0.1; done) & echo $! >>pids; echo $$ >>pids\n\
          while :; do sleep 0.1; done",
     );
-    let hook =
-        Hook { grace: Duration::from_millis(300), ..hook.within(Duration::from_millis(500)) };
+    let hook = Hook { grace: Duration::from_millis(300), ..hook.within(Duration::from_secs(2)) };
     let error = run_bare(&hook).await.unwrap_err();
     assert!(matches!(error, HookError::TimedOut { .. }), "{error}");
     assert!(all_gone(&programs.pids("pids", 2).await).await);
@@ -224,7 +223,7 @@ async fn a_hook_that_ends_well_at_term_leaves_no_child_behind() {
         "(trap '' TERM; while :; do sleep 0.1; done) & echo $! >>pids\n\
          trap 'echo bye; exit 0' TERM; echo $$ >>pids; while :; do sleep 0.1; done",
     );
-    let error = run_bare(&hook.within(Duration::from_millis(500))).await.unwrap_err();
+    let error = run_bare(&hook.within(Duration::from_secs(2))).await.unwrap_err();
     assert!(matches!(&error, HookError::TimedOut { output, .. } if output.ends_with("bye\n")));
     assert!(all_gone(&programs.pids("pids", 2).await).await);
 }
