@@ -48,6 +48,7 @@ fn at_every_change(failure: Failure, lacks: Lacks, renewal: bool) -> usize {
         let context = format!("{failure:?} at change {fails_at}, {lacks:?}, renewal {renewal}");
         if !disk.failed() {
             outcome.expect(&context);
+            assert_eq!(disk.unsynced(), [].into(), "a power cut would take names away");
             return fails_at - 1;
         }
         look_after(&home, fails_at, lacks, renewal, outcome.is_ok(), &context);
@@ -103,8 +104,10 @@ fn a_crash_at_any_change_leaves_old_or_new() {
 #[test]
 fn an_error_at_any_change_leaves_old_or_new() {
     for renewal in [false, true] {
-        for errno in [Errno::NOSPC, Errno::DQUOT, Errno::IO, Errno::ROFS] {
+        for errno in [Errno::DQUOT, Errno::IO] {
             at_every_change(Failure::Once(errno), Lacks::default(), renewal);
+        }
+        for errno in [Errno::NOSPC, Errno::ROFS] {
             at_every_change(Failure::Forever(errno), Lacks::default(), renewal);
         }
     }
@@ -120,7 +123,6 @@ fn poorer_file_systems_keep_the_promise_too() {
     for lacks in poor {
         at_every_change(Failure::Crash, lacks, true);
         at_every_change(Failure::Once(Errno::IO), lacks, true);
-        at_every_change(Failure::Forever(Errno::NOSPC), lacks, true);
     }
 }
 
