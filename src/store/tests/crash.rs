@@ -3,6 +3,7 @@
 use rustix::io::Errno;
 
 use super::super::disk::Act;
+use super::super::recover::LiveRecovery;
 use super::*;
 
 /// One whole run, as the pipeline does it; `serial` is what the CA would issue.
@@ -74,6 +75,15 @@ fn look_after(home: &Home, n: usize, lacks: Lacks, renewal: bool, ended: bool, c
         let recovery = store.recover(&lock).expect(context);
         let found = served(&store);
         assert!(allowed(found.as_deref()), "{context}: {found:?} after recovery");
+        assert!(
+            matches!(recovery.live, LiveRecovery::Absent | LiveRecovery::Intact(_)),
+            "{context}: a crash damages nothing: {recovery:?}"
+        );
+        let unproved = found.as_deref() == Some("new")
+            && recovery.state.confirmed != store.live(&name()).unwrap();
+        assert_eq!(recovery.unfinished.is_some(), unproved, "{context}: {recovery:?}");
+        let hidden = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with('.');
+        assert_eq!(home.leftovers().iter().find(|path| hidden(path)), None, "{context}");
         if let Some(intent) = recovery.unfinished {
             assert_eq!(store.live(&name()).unwrap(), Some(intent.to), "{context}");
             if n % 2 == 0 {
