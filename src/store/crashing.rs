@@ -1,7 +1,9 @@
 //! A disk for tests that stops, or starts to fail, at the n-th change.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::io::Errno;
@@ -35,11 +37,13 @@ pub(super) struct Crashing {
     fails_at: usize,
     failure: Failure,
     lacks: Lacks,
+    /// Directories with names a power cut would take away.
+    unsynced: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Crashing {
     pub(super) fn new(fails_at: usize, failure: Failure, lacks: Lacks) -> Self {
-        Self { changes: AtomicUsize::new(0), fails_at, failure, lacks }
+        Self { changes: AtomicUsize::new(0), fails_at, failure, lacks, unsynced: Mutex::default() }
     }
 
     /// Whether the point was reached.
@@ -58,6 +62,17 @@ impl Crashing {
             }
             _ => Ok(()),
         }
+    }
+
+    pub(super) fn unsynced(&self) -> BTreeSet<PathBuf> {
+        self.unsynced.lock().unwrap().clone()
+    }
+
+    /// Notes a new name; the names below it must be safe before anything can come to rely on them.
+    fn named(&self, from: Option<&Path>, to: &Path) {
+        let mut unsynced = self.unsynced.lock().unwrap();
+        assert!(from.is_none_or(|from| !unsynced.contains(from)), "{to:?} given to unsynced names");
+        unsynced.insert(to.parent().unwrap().to_owned());
     }
 
     fn alive(&self, act: Act, path: &Path) -> DiskResult<()> {
@@ -103,6 +118,7 @@ impl Disk for Crashing {
                 return Err(error);
             }
             Real.create(std::slice::from_ref(file))?;
+            self.named(None, &file.path);
             self.change(Act::Sync, &file.path)?;
         }
         Ok(())
@@ -115,7 +131,9 @@ impl Disk for Crashing {
 
     fn make_dir(&self, path: &Path, mode: u32) -> DiskResult<()> {
         self.change(Act::MakeDirectory, path)?;
-        Real.make_dir(path, mode)
+        Real.make_dir(path, mode)?;
+        self.named(None, path);
+        Ok(())
     }
 
     fn link(&self, from: &Path, to: &Path) -> DiskResult<()> {
@@ -123,17 +141,23 @@ impl Disk for Crashing {
         if self.lacks.links {
             return Err(DiskError::new(Act::Link, to, Errno::PERM));
         }
-        Real.link(from, to)
+        Real.link(from, to)?;
+        self.named(None, to);
+        Ok(())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> DiskResult<()> {
         self.change(Act::Rename, to)?;
-        Real.rename(from, to)
+        Real.rename(from, to)?;
+        self.named(Some(from), to);
+        Ok(())
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> DiskResult<()> {
         self.change(Act::Rename, to)?;
-        Real.rename_new(from, to)
+        Real.rename_new(from, to)?;
+        self.named(Some(from), to);
+        Ok(())
     }
 
     fn exchange(&self, a: &Path, b: &Path) -> DiskResult<()> {
@@ -141,7 +165,9 @@ impl Disk for Crashing {
         if self.lacks.exchange {
             return Err(DiskError::new(Act::Exchange, b, Errno::INVAL));
         }
-        Real.exchange(a, b)
+        Real.exchange(a, b)?;
+        self.named(Some(a), b);
+        Ok(())
     }
 
     fn remove_file(&self, path: &Path) -> DiskResult<()> {
@@ -151,11 +177,13 @@ impl Disk for Crashing {
 
     fn remove_dir(&self, path: &Path) -> DiskResult<()> {
         self.change(Act::Remove, path)?;
+        self.unsynced.lock().unwrap().remove(path);
         Real.remove_dir(path)
     }
 
     fn sync_dir(&self, dir: &Path) -> DiskResult<()> {
         self.change(Act::Sync, dir)?;
+        self.unsynced.lock().unwrap().remove(dir);
         Real.sync_dir(dir)
     }
 

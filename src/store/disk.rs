@@ -43,6 +43,11 @@ impl DiskError {
         self.source.kind() == io::ErrorKind::AlreadyExists
     }
 
+    /// We may not write here.
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self.errno(), Some(Errno::ROFS | Errno::ACCESS | Errno::PERM))
+    }
+
     /// What lies there is no file of ours: a symbolic link, a directory, a device, too large.
     pub(crate) fn is_misshapen(&self) -> bool {
         matches!(self.errno(), None | Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO))

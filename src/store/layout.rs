@@ -99,8 +99,9 @@ impl Layout {
         self.certificates_dir().join(format!("{name}.toml"))
     }
 
+    /// The operator's programs; they lie with the settings.
     pub(crate) fn hooks_dir(&self) -> PathBuf {
-        self.store.join("hooks")
+        self.config.join("hooks")
     }
 
     pub(crate) fn hooks(&self, kind: HookKind) -> PathBuf {

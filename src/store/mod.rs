@@ -109,9 +109,7 @@ impl Store {
     pub(crate) fn open(layout: Layout, disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
         let store = Self::at(layout, disk);
         let layout = &store.layout;
-        for root in [layout.config_root(), layout.store_root()] {
-            store.make_way(root)?;
-        }
+        store.make_way(layout.store_root())?;
         let private = [
             layout.accounts_dir(),
             layout.archive_dir(),
@@ -119,15 +117,29 @@ impl Store {
             layout.snapshots_dir(),
             layout.state_dir(),
         ];
-        let shown = [layout.certificates_dir(), layout.live_dir(), layout.hooks_dir()];
-        let hooks = HookKind::ALL.map(|kind| layout.hooks(kind));
         for dir in private {
             store.make_checked(&dir, 0o700)?;
         }
-        for dir in shown.into_iter().chain(hooks) {
-            store.make_checked(&dir, 0o755)?;
-        }
+        store.make_checked(&layout.live_dir(), 0o755)?;
+        store.open_config()?;
         Ok(store)
+    }
+
+    /// Does for the settings what can be done: a service may well be forbidden to write them.
+    fn open_config(&self) -> Result<(), StoreError> {
+        let hooks = HookKind::ALL.map(|kind| self.layout.hooks(kind));
+        let own = [self.layout.certificates_dir(), self.layout.hooks_dir()];
+        match self.make_way(self.layout.config_root()) {
+            Err(StoreError::Disk(error)) if error.is_denied() => {}
+            made => made?,
+        }
+        for dir in own.into_iter().chain(hooks) {
+            match self.make_checked(&dir, 0o755) {
+                Err(StoreError::Disk(error)) if error.is_denied() => {}
+                made => made?,
+            }
+        }
+        Ok(())
     }
 
     /// Makes a root and the missing directories above it, after a look at who could bend the way.

@@ -107,10 +107,12 @@ impl Store {
 
     /// Takes what is live back into an archive that lost it.
     fn adopt(&self, name: &CertName, generation: Generation) -> Result<(), StoreError> {
+        let (live, place) = (self.layout.live(name), self.layout.generation(name, generation));
+        if self.is_linked(&live, &place)? {
+            return Ok(());
+        }
         match self.read(name, generation) {
-            Err(StoreError::Damaged { .. }) => {
-                self.link_generation(&self.layout.live(name), name, generation)
-            }
+            Err(StoreError::Damaged { .. }) => self.link_generation(&live, name, generation),
             other => other.map(|_| ()),
         }
     }

@@ -44,10 +44,12 @@ fn updates_move_one_line() {
     let store = home.open();
     store.update_index(&named(0), Some(at(1))).unwrap();
     stale(&store);
-    rebuild(&store, &[Some(1), Some(2)]);
-    store.update_index(&named(0), Some(at(30))).unwrap();
+    rebuild(&store, &[Some(40), Some(2)]);
     store.update_index(&named(7), None).unwrap();
-    let wanted = IndexRead::Fresh { due: vec![named(1)], held: 3, next: Some(at(30)) };
+    let wanted = IndexRead::Fresh { due: vec![named(1)], held: 3, next: Some(at(40)) };
+    assert_eq!(store.due_from_index(at(5)).unwrap(), wanted, "what came before it is not in it");
+    store.update_index(&named(1), Some(at(30))).unwrap();
+    let wanted = IndexRead::Fresh { due: vec![], held: 3, next: Some(at(30)) };
     assert_eq!(store.due_from_index(at(5)).unwrap(), wanted);
 }
 
