@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use aws_lc_rs::digest;
-use aws_lc_rs::encoding::AsBigEndian;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair};
@@ -69,11 +68,9 @@ impl Key {
             }
             Self::Rsa(pair) => {
                 let key = pair.public_key();
-                let (n, e) = (key.modulus(), key.exponent());
-                let bytes = |number: signature_io::Positive<'_>| {
-                    b64(number.big_endian_without_leading_zero())
-                };
-                json!({ "kty": "RSA", "n": bytes(n), "e": bytes(e) })
+                let n = b64(key.modulus().big_endian_without_leading_zero());
+                let e = b64(key.exponent().big_endian_without_leading_zero());
+                json!({ "kty": "RSA", "n": n, "e": e })
             }
             Self::Ed25519(pair) => {
                 json!({ "kty": "OKP", "crv": "Ed25519", "x": b64(pair.public_key()) })
@@ -105,8 +102,6 @@ impl Key {
         json!({ "protected": header, "payload": payload, "signature": signature })
     }
 }
-
-use aws_lc_rs::io as signature_io;
 
 /// What came back.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! From order to certificate: what comes out, and what must not.
 
+use std::io::Write;
 use std::pin::Pin;
 use std::process::Command;
 use std::time::Duration;
@@ -139,15 +140,14 @@ async fn openssl_accepts_both_chains() {
     for (chain, root, other) in
         [(&issued.chain, &ca.issuing_root, &root_2), (&alternate.text, &root_2, &ca.issuing_root)]
     {
-        let file = rig.dir.path().join("chain.pem");
-        std::fs::File::create(&file)
-            .and_then(|mut file| std::io::Write::write_all(&mut file, chain.as_bytes()))
-            .unwrap();
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(chain.as_bytes()).unwrap();
+        let file = file.path();
         let verify = |root: &std::path::Path| {
             let mut openssl = Command::new("openssl");
             openssl.args(["verify", "-x509_strict", "-purpose", "sslserver"]);
             openssl.args(["-verify_ip", "127.0.0.1", "-verify_hostname", "a.example"]);
-            openssl.arg("-CAfile").arg(root).arg("-untrusted").arg(&file).arg(&file);
+            openssl.arg("-CAfile").arg(root).arg("-untrusted").arg(file).arg(file);
             openssl.output().unwrap()
         };
         let output = verify(root);
