@@ -13,7 +13,7 @@ use super::jws::{Jws, KeyName};
 use super::ledger::{Account, AccountId, AccountStatus, Books, Record};
 use super::problem::{Kind, Problem};
 use super::public_key::PublicKey;
-use super::signed::{ByAccount, ByKey};
+use super::signed::{ByAccount, ByKey, account_id};
 use super::state::Ca;
 
 pub(super) const NEW_ACCOUNT: &str = "/new-account";
@@ -184,7 +184,7 @@ pub(super) async fn change_key(
     }
     let wish: KeyChange = serde_json::from_slice(&inner.payload)
         .map_err(|why| Problem::malformed(format!("inner JWS :: the payload: {why}")))?;
-    if wish.account != account_url(&ca, by.account.id) || wish.old_key != by.account.key {
+    if account_id(&wish.account) != Some(by.account.id) || wish.old_key != by.account.key {
         return refuse("account or oldKey is not that of the request");
     }
     if let Some(other) = ca.ledger.read(|books| books.account_of(&new_key).map(|a| a.id))? {
@@ -225,7 +225,7 @@ fn expect_own(account: &Account, id: &str) -> Result<(), Problem> {
     Err(Problem::new(Kind::Unauthorized, "this is another account's"))
 }
 
-pub(super) fn account_url(ca: &Ca, id: AccountId) -> String {
+fn account_url(ca: &Ca, id: AccountId) -> String {
     ca.url(format_args!("/account/{id}"))
 }
 

@@ -79,10 +79,6 @@ impl Authorization {
         }
     }
 
-    pub(super) fn offers(&self, kind: ChallengeKind) -> bool {
-        self.challenges.iter().any(|offer| offer.kind == kind)
-    }
-
     /// Marks a challenge as being validated; none when there is nothing to begin.
     pub(super) fn begin(&mut self, kind: ChallengeKind, now: Timestamp) -> Option<Token> {
         if self.status(now) != Status::Pending {

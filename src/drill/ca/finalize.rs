@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64URL_NOPAD;
-use http::header;
+use http::header::{self, InvalidHeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -117,9 +117,7 @@ fn download(ca: &Ca, serial: &str, chain: usize, by: &ByAccount) -> Result<Respo
     let mut response = (kind, format!("{}{above}", certificate.pem)).into_response();
     for other in (0..chains.len()).filter(|other| *other != chain) {
         let link = format!("<{}>;rel=\"alternate\"", chain_url(ca, &serial, other));
-        let link = link
-            .try_into()
-            .map_err(|why: http::header::InvalidHeaderValue| Problem::internal(&why))?;
+        let link = link.try_into().map_err(|why: InvalidHeaderValue| Problem::internal(&why))?;
         response.headers_mut().append(header::LINK, link);
     }
     Ok(response)

@@ -118,7 +118,7 @@ fn identifiers(named: &[Named], profile: Profile) -> Result<Vec<Identifier>, Pro
     }
 }
 
-/// Takes only what is written the one right way (A-labels in lower case; RFC 5952 for IPv6).
+/// Takes only what is written the one right way: A-labels, in any case, and RFC 5952 for IPv6.
 fn identifier(named: &Named) -> Result<Identifier, Problem> {
     let value = &named.value;
     let parsed = match named.r#type.as_str() {

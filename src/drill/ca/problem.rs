@@ -130,10 +130,6 @@ impl Problem {
     pub(super) fn during(self, what: &str) -> Self {
         Self { detail: format!("{what} :: {}", self.detail), ..self }
     }
-
-    pub(super) fn detail(&self) -> &str {
-        &self.detail
-    }
 }
 
 impl IntoResponse for Problem {

@@ -210,3 +210,43 @@ pub(super) fn mac_algorithm(name: &str) -> Option<hmac::Algorithm> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7638 §3.1
+    #[test]
+    fn the_thumbprint_is_that_of_the_canonical_form() {
+        let jwk = r#"{
+            "kty": "RSA", "alg": "RS256", "kid": "2011-04-29", "e": "AQAB",
+            "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
+        }"#;
+        let key: PublicKey = serde_json::from_str(jwk).unwrap();
+        assert_eq!(key.thumbprint(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+        let written = serde_json::to_string(&key).unwrap();
+        assert_eq!(serde_json::from_str::<PublicKey>(&written).unwrap(), key);
+    }
+
+    #[test]
+    fn weak_and_foreign_keys_are_refused() {
+        let n = |bytes: usize| BASE64URL_NOPAD.encode(&vec![0xff; bytes]);
+        let rsa = |n: &str, e: &str| format!(r#"{{"kty":"RSA","n":"{n}","e":"{e}"}}"#);
+        assert!(serde_json::from_str::<PublicKey>(&rsa(&n(256), "AQAB")).is_ok());
+        let table = [
+            rsa(&n(255), "AQAB"),
+            rsa(&n(513), "AQAB"),
+            rsa(&n(256), "Aw"),
+            rsa("", "AQAB"),
+            r#"{"kty":"OKP","crv":"Ed25519","x":"AAAA"}"#.to_owned(),
+            r#"{"kty":"OKP","crv":"Ed448","x":"AAAA"}"#.to_owned(),
+            r#"{"kty":"EC","crv":"P-521","x":"AAAA","y":"AAAA"}"#.to_owned(),
+            r#"{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}"#.to_owned(),
+            r#"{"kty":"EC","crv":"P-256"}"#.to_owned(),
+            r#"{"kty":"oct","k":"AAAA"}"#.to_owned(),
+        ];
+        for jwk in table {
+            assert!(serde_json::from_str::<PublicKey>(&jwk).is_err(), "{jwk}");
+        }
+    }
+}

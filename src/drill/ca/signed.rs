@@ -129,7 +129,6 @@ fn expect_jose(headers: &HeaderMap) -> Result<(), Problem> {
     Err(problem.status(StatusCode::UNSUPPORTED_MEDIA_TYPE))
 }
 
-/// The account a `kid` names. It may have been given out on another port of an earlier run.
 fn account_named(ca: &Ca, kid: &str) -> Result<Account, Problem> {
     let unknown = || {
         let detail = format!("{kid:?} is no account of this CA");
@@ -143,7 +142,8 @@ fn account_named(ca: &Ca, kid: &str) -> Result<Account, Problem> {
     Ok(account)
 }
 
-fn account_id(kid: &str) -> Option<AccountId> {
+/// The account a URL names, which may have been given out by another process on another port.
+pub(super) fn account_id(kid: &str) -> Option<AccountId> {
     let url = url::Url::parse(kid).ok()?;
     url.path().strip_prefix("/account/")?.parse().ok()
 }

@@ -183,3 +183,149 @@ fn public_key<'a>(
         Err(_) => Err(rustls::CertificateError::BadEncoding.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, CustomExtension, DnType, Issuer, KeyPair};
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::sign::{CertifiedKey, SingleCertAndKey};
+    use rustls::version::{TLS12, TLS13};
+    use rustls::{ServerConfig, SupportedProtocolVersion};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+    use crate::model::challenge::{ChallengeKind, KeyAuthorization, Token};
+
+    const DIGEST: [u8; 32] = [7; 32];
+
+    fn identifier(text: &str) -> Identifier {
+        Identifier::parse(text).unwrap()
+    }
+
+    fn params(names: &[&str], digest: &[u8]) -> CertificateParams {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
+        params
+    }
+
+    fn self_signed(params: &CertificateParams) -> Vec<u8> {
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn the_right_certificate_passes() {
+        for name in ["a.example", "127.0.0.1", "::1"] {
+            let der = self_signed(&params(&[name], &DIGEST));
+            assert_eq!(judge(&der, &identifier(name), DIGEST), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_rule_is_enforced() {
+        let name = "a.example";
+        let mut lax = params(&[name], &DIGEST);
+        lax.custom_extensions[0].set_criticality(false);
+        let mut twice = params(&[name], &DIGEST);
+        twice.custom_extensions.push(CustomExtension::new_acme_identifier(&DIGEST));
+        let mut none = params(&[name], &DIGEST);
+        none.custom_extensions.clear();
+        let mut bare = params(&[name], &DIGEST);
+        let oid = [1, 3, 6, 1, 5, 5, 7, 1, 31];
+        bare.custom_extensions = vec![CustomExtension::from_oid_content(&oid, DIGEST.to_vec())];
+        bare.custom_extensions[0].set_criticality(true);
+        let mut forged = self_signed(&params(&[name], &DIGEST));
+        *forged.last_mut().unwrap() ^= 1;
+        let table = [
+            (self_signed(&lax), "not critical"),
+            (self_signed(&twice), "occurs twice"),
+            (self_signed(&none), "acmeIdentifier is missing"),
+            (self_signed(&bare), "expected digest"),
+            (self_signed(&params(&[name], &[8; 32])), "expected digest"),
+            (self_signed(&params(&[name, "b.example"], &DIGEST)), "must be exactly"),
+            (self_signed(&params(&["b.example"], &DIGEST)), "must be exactly"),
+            (self_signed(&params(&["A.example"], &DIGEST)), "must be exactly"),
+            (self_signed(&params(&["127.0.0.1"], &DIGEST)), "must be exactly"),
+            (self_signed(&params(&[], &DIGEST)), "must be exactly"),
+            (forged, "not self-signed"),
+            (signed_by_another(name), "not self-signed"),
+            (b"rubbish".to_vec(), "cannot be parsed"),
+        ];
+        for (der, why) in table {
+            let verdict = judge(&der, &identifier(name), DIGEST).unwrap_err();
+            assert!(verdict.contains(why), "{why}: {verdict}");
+        }
+    }
+
+    fn signed_by_another(name: &str) -> Vec<u8> {
+        let mut above = CertificateParams::default();
+        above.distinguished_name.push(DnType::CommonName, "somebody else");
+        let issuer = Issuer::new(above, KeyPair::generate().unwrap());
+        let key = KeyPair::generate().unwrap();
+        params(&[name], &DIGEST).signed_by(&key, &issuer).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn addresses_are_asked_for_in_the_reverse_zone() {
+        let v6 = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
+        let table = [
+            ("192.0.2.10", "10.2.0.192.in-addr.arpa"),
+            ("2001:db8::1", v6),
+            ("a.example", "a.example"),
+        ];
+        for (text, name) in table {
+            assert_eq!(server_name(&identifier(text)), name);
+        }
+    }
+
+    /// The handshake signature is checked by code of ours in TLS 1.2, and the key of the certificate
+    /// need not be of the type we would choose.
+    #[tokio::test]
+    async fn both_versions_of_tls_and_all_key_types() {
+        let token = Token::parse("token").unwrap();
+        let key_authorization = KeyAuthorization::new(&token, "thumbprint");
+        let digest = key_authorization.digest();
+        let identifier = identifier("a.example");
+        let challenge =
+            Challenge { identifier, kind: ChallengeKind::TlsAlpn01, token, key_authorization };
+        let algorithms = [
+            &rcgen::PKCS_ECDSA_P256_SHA256,
+            &rcgen::PKCS_ECDSA_P384_SHA384,
+            &rcgen::PKCS_RSA_SHA256,
+            &rcgen::PKCS_ED25519,
+        ];
+        for algorithm in algorithms {
+            let key = KeyPair::generate_for(algorithm).unwrap();
+            let certificate = params(&["a.example"], &digest).self_signed(&key).unwrap();
+            for version in [&TLS12, &TLS13] {
+                let acceptor = acceptor(version, certificate.der().clone(), &key);
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let address = listener.local_addr().unwrap();
+                let server = async { acceptor.accept(listener.accept().await.unwrap().0).await };
+                let client =
+                    async { check(TcpStream::connect(address).await.unwrap(), &challenge).await };
+                let (_, verdict) = tokio::join!(server, client);
+                assert!(verdict.is_ok(), "{version:?} {algorithm:?} {verdict:?}");
+            }
+        }
+    }
+
+    fn acceptor(
+        version: &'static SupportedProtocolVersion,
+        certificate: CertificateDer<'static>,
+        key: &KeyPair,
+    ) -> TlsAcceptor {
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
+        let certified = CertifiedKey::new(vec![certificate], key);
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+        config.alpn_protocols = vec![PROTOCOL.to_vec()];
+        Arc::new(config).into()
+    }
+}
