@@ -144,10 +144,11 @@ impl Store {
 
     /// Makes a root and the missing directories above it, after a look at who could bend the way.
     fn make_way(&self, root: &Path) -> Result<(), StoreError> {
-        if self.disk.look(root)?.is_none() {
-            if let Some(above) = root.parent().filter(|above| !above.as_os_str().is_empty()) {
-                self.make_way(above)?;
-            }
+        let above = root.parent().filter(|above| !above.as_os_str().is_empty());
+        match above {
+            Some(above) if self.disk.look(above)?.is_none() => self.make_way(above)?,
+            Some(above) => permissions::check_way_above(above)?,
+            None => {}
         }
         self.make_checked(root, 0o711)
     }

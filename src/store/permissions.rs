@@ -18,12 +18,21 @@ const MOST_LINKS: usize = 40;
 /// Every directory must belong to root or to us and be writable for its owner alone; above `dir` a
 /// sticky one such as `/tmp` will do. Symbolic links are followed when they belong to root or us.
 pub(super) fn check_way(dir: &Path) -> Result<(), StoreError> {
+    walk(dir, true)
+}
+
+/// Checks the way to a directory in which one of ours is yet to be made: it may be a sticky one.
+pub(super) fn check_way_above(dir: &Path) -> Result<(), StoreError> {
+    walk(dir, false)
+}
+
+fn walk(dir: &Path, ends_with_ours: bool) -> Result<(), StoreError> {
     let whole = std::path::absolute(dir).map_err(|error| DiskError::new(Act::Look, dir, error))?;
     let mut way = Way::from_root()?;
     let mut steps = steps_of(&whole);
     let mut links = 0;
     while let Some(step) = steps.pop() {
-        let Some(target) = way.go(&step, steps.is_empty())? else { continue };
+        let Some(target) = way.go(&step, ends_with_ours && steps.is_empty())? else { continue };
         links += 1;
         if links > MOST_LINKS {
             return Err(refuse(
