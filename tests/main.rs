@@ -1,6 +1,8 @@
 //! One binary for all integration tests.
 
 mod floors;
+mod pebble;
+mod support;
 
 /// A test file that is not listed above would be compiled by nobody and pass for ever.
 #[test]

@@ -121,8 +121,12 @@ impl Authority {
     /// What is stored of our account.
     pub(crate) fn account_file(&self, store: &Store) -> Result<Option<AccountFile>, Cause> {
         let Some(bytes) = store.read_account(&self.label, &account_id())? else { return Ok(None) };
-        let file = AccountFile::parse(&bytes)
+        let mut file = AccountFile::parse(&bytes)
             .map_err(|source| Cause::AccountFile { ca: self.name().to_owned(), source })?;
+        if self.takes_any_port() {
+            // A CA inside the process is the same one whatever port it got this time.
+            file.directory.clone_from(&self.endpoint.directory);
+        }
         Ok(Some(file))
     }
 

@@ -1,0 +1,66 @@
+//! `acmeagent drill ca`: our own CA as a process of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::agent::Agent;
+use super::{Running, free_ports};
+
+pub struct Ca {
+    pub directory: String,
+    pub management: String,
+    pub tls_root: PathBuf,
+    pub issuing_root: PathBuf,
+    /// Where it looks for answers.
+    pub http_port: u16,
+    pub tls_port: u16,
+    _home: Agent,
+    _process: Running,
+}
+
+impl Ca {
+    pub fn start() -> Self {
+        let home = Agent::new();
+        let [http_port, tls_port] = free_ports();
+        let mut process = home.spawn(&[
+            "--json",
+            "drill",
+            "ca",
+            "--http-01-port",
+            &http_port.to_string(),
+            "--tls-alpn-01-port",
+            &tls_port.to_string(),
+        ]);
+        let mut line = String::new();
+        BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).expect("one line of JSON when ready");
+        let text = |key: &str| ready[key].as_str().unwrap().to_owned();
+        Self {
+            directory: text("directory"),
+            management: text("management"),
+            tls_root: text("tls_root").into(),
+            issuing_root: text("issuing_root").into(),
+            http_port,
+            tls_port,
+            _home: home,
+            _process: process,
+        }
+    }
+
+    /// An agent that orders here, answering where this CA looks.
+    pub fn agent(&self) -> Agent {
+        Agent::new().with_ca([
+            "--server",
+            &self.directory,
+            "--ca-root",
+            self.tls_root.to_str().unwrap(),
+            "--agree-tos",
+            "--http-01-port",
+            &self.http_port.to_string(),
+            "--tls-alpn-01-port",
+            &self.tls_port.to_string(),
+        ])
+    }
+}
