@@ -60,6 +60,8 @@ pub(crate) enum StoreError {
     NoSnapshot(SnapshotId),
     #[error("snapshot {id} holds nothing of {name} that was in service")]
     NotInSnapshot { id: SnapshotId, name: CertName },
+    #[error("there is no certificate to take a snapshot of")]
+    NothingToKeep,
     /// `mend` is the command that removes the cause.
     #[error("{} {what}", path.display())]
     Refused { path: PathBuf, what: String, mend: String },
@@ -74,6 +76,7 @@ impl StoreError {
             Self::Damaged { .. }
             | Self::NewerSchema { .. }
             | Self::NoSnapshot(_)
+            | Self::NothingToKeep
             | Self::NotInSnapshot { .. }
             | Self::Refused { .. } => Fault::Permanent,
         }

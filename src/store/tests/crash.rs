@@ -180,3 +180,26 @@ fn a_failed_sync_is_answered_with_new_inodes_once() {
     }
     assert_eq!(retried, 5 + 3, "five files, the archive twice, the folder once");
 }
+
+#[test]
+fn a_way_back_once_begun_is_gone_to_its_end() {
+    for fails_at in 1.. {
+        let home = Home::new();
+        let whole = home.open();
+        let lock = whole.lock(&name()).unwrap();
+        deploy(&whole, &lock, "old").unwrap();
+        let bad = publish(&whole, &lock, "new").unwrap();
+        let snapshot = whole.take_snapshot(&[&lock], "test", at(1)).unwrap();
+        whole.switch(&lock, bad, &snapshot).unwrap();
+        let disk = Arc::new(Crashing::new(fails_at, Failure::Crash, Lacks::default()));
+        let back = Store::at(home.layout(), disk.clone()).switch_back(&lock);
+        let recovery = whole.recover(&lock).unwrap();
+        let judged = recovery.state.bad.contains(&bad);
+        assert_eq!(served(&whole).as_deref(), Some(if judged { "old" } else { "new" }));
+        assert_eq!(recovery.unfinished.is_none(), judged, "crash at {fails_at}");
+        if !disk.failed() {
+            assert_eq!(back.unwrap(), Some(number(1)));
+            return;
+        }
+    }
+}

@@ -92,6 +92,10 @@ fn switching_back_marks_bad_and_cannot_be_forgotten() {
     remove_tree(&store.layout().live(&name()));
     let live = store.recover(&lock).unwrap().live;
     assert!(matches!(live, LiveRecovery::Mended { to, .. } if to == number(1)), "{live:?}");
+    remove_tree(&store.layout().live(&name()));
+    remove_tree(&store.layout().generation(&name(), number(1)));
+    let live = store.recover(&lock).unwrap().live;
+    assert!(matches!(live, LiveRecovery::Lost { .. }), "{live:?}");
 }
 
 #[test]
@@ -250,6 +254,8 @@ fn pruning_counts_per_certificate() {
     let store = home.open();
     let other = CertName::parse("other").unwrap();
     let (a, b) = (store.lock(&name()).unwrap(), store.lock(&other).unwrap());
+    let none = store.take_snapshot(&[], "nothing", at(0));
+    assert!(matches!(none, Err(StoreError::NothingToKeep)));
     let first = store.take_snapshot(&[&a, &b], "both", at(0)).unwrap();
     let ids: Vec<_> = (0..3).map(|_| store.take_snapshot(&[&a], "one", at(1)).unwrap()).collect();
     assert_eq!(store.prune(2).unwrap(), [ids[0].clone()]);
