@@ -147,10 +147,10 @@ impl Store {
 
     /// Makes a root and the missing directories above it, after a look at who could bend the way.
     fn make_way(&self, root: &Path) -> Result<(), StoreError> {
-        if self.disk.look(root)?.is_none() {
-            if let Some(above) = root.parent().filter(|above| !above.as_os_str().is_empty()) {
-                self.make_way(above)?;
-            }
+        if self.disk.look(root)?.is_none()
+            && let Some(above) = root.parent().filter(|above| !above.as_os_str().is_empty())
+        {
+            self.make_way(above)?;
         }
         self.make_checked(root, 0o711)
     }

@@ -86,7 +86,7 @@ fn look_after(home: &Home, n: usize, lacks: Lacks, renewal: bool, ended: bool, c
         assert_eq!(home.leftovers().iter().find(|path| hidden(path)), None, "{context}");
         if let Some(intent) = recovery.unfinished {
             assert_eq!(store.live(&name()).unwrap(), Some(intent.to), "{context}");
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 store.switch_back(&lock).expect(context);
                 assert_eq!(served(&store).as_deref(), Some(if renewal { "old" } else { "new" }));
             }
