@@ -48,7 +48,7 @@ pub(crate) use ca::Endpoint;
 pub(crate) use csr::{CsrError, KeyAlgorithm, csr, fresh_key};
 pub(crate) use directory::Directory;
 pub(crate) use error::{AcmeError, ChallengeFailure};
-pub(crate) use order::{Issued, NewOrder, Order, OrderStatus};
+pub(crate) use order::{Issued, NewOrder, Order, OrderStatus, Profile};
 pub(crate) use poll::PATIENCE;
 pub(crate) use problem::{Problem, Subproblem};
 pub(crate) use renewal_info::{RenewalInfo, RenewalInfoError};

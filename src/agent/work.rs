@@ -10,7 +10,7 @@ use crate::model::fault::Fault;
 use crate::model::generation::Generation;
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;
-use crate::pipeline::{Authority, Cause, Outcome, Run, Task};
+use crate::pipeline::{Authority, Cause, Outcome, Run, Task, Wanted};
 use crate::schedule::{self, Due, backoff};
 use crate::store::disk::Access;
 use crate::store::journal::{LastFailure, NextRenewal, QueuedDeploy};
@@ -156,11 +156,10 @@ impl Agent {
                 .application(&wish.settings, wish.agree_terms, may_create)
                 .await?,
             name: &wish.name,
-            settings: &wish.settings,
+            wanted: wanted(&wish.settings)?,
             lock,
             task,
             facts: &mut standing.facts,
-            access: access(&wish.settings)?,
             new_settings: wish.new_settings.take(),
             phases: Vec::new(),
             ari_exempt: None,
@@ -312,6 +311,22 @@ fn retry_at(cause: &Cause, failures: u32, standing: &Standing, now: Timestamp) -
         Fault::WaitUntil(until) => until.max(spaced),
         Fault::Passing | Fault::Permanent => spaced,
     }
+}
+
+/// The settings as a run takes them.
+fn wanted(settings: &CertSettings) -> Result<Wanted<'_>, Trouble> {
+    Ok(Wanted {
+        identifiers: &settings.identifiers,
+        profile: settings.profile.as_ref(),
+        preferred_chain: settings.preferred_chain.as_deref(),
+        key_type: settings.key_type,
+        reuse_key: settings.reuse_key,
+        challenges: &settings.challenges,
+        http01: &settings.http01,
+        tls_alpn01_port: settings.tls_alpn01_port,
+        deploy_hooks: &settings.hooks.deploy,
+        access: access(settings)?,
+    })
 }
 
 /// Owner, group and mode as numbers.

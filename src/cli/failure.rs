@@ -62,8 +62,7 @@ fn of_trouble(trouble: &Trouble) -> Exit {
 
 fn of_cause(cause: &Cause) -> Exit {
     match cause {
-        Cause::Settings(_)
-        | Cause::NoSolver { .. }
+        Cause::NoSolver { .. }
         | Cause::NoProfile { .. }
         | Cause::NoChallenge { .. }
         | Cause::AccountLost { .. } => Exit::Config,
@@ -99,7 +98,8 @@ fn of_store(error: &StoreError) -> Exit {
         StoreError::Locked { .. } => Exit::Locked,
         StoreError::NewerSchema { .. }
         | StoreError::NoSnapshot(_)
-        | StoreError::NotInSnapshot { .. } => Exit::Config,
+        | StoreError::NotInSnapshot { .. }
+        | StoreError::NothingToKeep => Exit::Config,
         StoreError::Damaged { .. }
         | StoreError::Disk(_)
         | StoreError::Export(_)

@@ -5,7 +5,6 @@ use thiserror::Error;
 use crate::acme::{AcmeError, CsrError};
 use crate::certificate::{ChainError, KeyError, Refusal};
 use crate::challenge::SolverError;
-use crate::config::cert::Contradiction;
 use crate::deploy::hook::HookError;
 use crate::deploy::hook::directory::DirectoryError;
 use crate::model::challenge::ChallengeKind;
@@ -16,8 +15,6 @@ use crate::store::StoreError;
 /// Whatever ended a run; the rooms' own errors, and what only their meeting can show.
 #[derive(Debug, Error)]
 pub(crate) enum Cause {
-    #[error(transparent)]
-    Settings(#[from] Contradiction),
     #[error("{kind} is not supported by this version")]
     NoSolver { kind: ChallengeKind },
     #[error("the CA {ca} does not offer the profile {profile} (it offers {offered})")]
@@ -62,8 +59,7 @@ impl Cause {
             Self::Solver(error) => error.fault(),
             Self::Refused(refusal) => refusal.fault(),
             Self::Hook(error) => error.fault(),
-            Self::Settings(_)
-            | Self::NoSolver { .. }
+            Self::NoSolver { .. }
             | Self::NoProfile { .. }
             | Self::NoChallenge { .. }
             | Self::AccountLost { .. }

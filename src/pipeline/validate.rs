@@ -33,7 +33,7 @@ impl Run<'_> {
         key: &Key,
         profile: Option<&str>,
     ) -> Result<(), Cause> {
-        let identifiers = self.settings.identifiers.iter().cloned().collect();
+        let identifiers = self.wanted.identifiers.iter().cloned().collect();
         self.judge_as(chain, key, &identifiers, profile)
     }
 

@@ -60,6 +60,8 @@ pub(crate) enum StoreError {
     NoSnapshot(SnapshotId),
     #[error("snapshot {id} holds nothing of {name} that was in service")]
     NotInSnapshot { id: SnapshotId, name: CertName },
+    #[error("there is no certificate to take a snapshot of")]
+    NothingToKeep,
     /// `mend` is the command that removes the cause.
     #[error("{} {what}", path.display())]
     Refused { path: PathBuf, what: String, mend: String },
@@ -74,6 +76,7 @@ impl StoreError {
             Self::Damaged { .. }
             | Self::NewerSchema { .. }
             | Self::NoSnapshot(_)
+            | Self::NothingToKeep
             | Self::NotInSnapshot { .. }
             | Self::Refused { .. } => Fault::Permanent,
         }
@@ -144,8 +147,7 @@ impl Store {
 
     /// Makes a root and the missing directories above it, after a look at who could bend the way.
     fn make_way(&self, root: &Path) -> Result<(), StoreError> {
-        let above = root.parent().filter(|above| !above.as_os_str().is_empty());
-        match above {
+        match root.parent().filter(|above| !above.as_os_str().is_empty()) {
             Some(above) if self.disk.look(above)?.is_none() => self.make_way(above)?,
             Some(above) => permissions::check_way_above(above)?,
             None => {}
