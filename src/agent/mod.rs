@@ -29,7 +29,7 @@ use crate::store::archive::Meta;
 use authorities::{Authorities, Launch};
 use hooks_once::HooksOnce;
 
-pub(crate) use plan::{Insistence, Standing, Why};
+pub(crate) use plan::{Insistence, Standing};
 pub(crate) use trouble::Trouble;
 pub(crate) use work::{Done, Ended, Wish};
 

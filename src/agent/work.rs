@@ -5,17 +5,18 @@ use std::time::Duration;
 use super::plan::{Insistence, Plan, Standing, Why, plan, wake};
 use super::{Agent, Trouble};
 use crate::config::cert::CertSettings;
+use crate::config::choice::Permissions;
 use crate::model::event::{Event, Phase};
 use crate::model::fault::Fault;
 use crate::model::generation::Generation;
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;
 use crate::pipeline::{Authority, Cause, Outcome, Run, Task, Wanted};
-use crate::schedule::{self, Due, backoff};
+use crate::schedule::{Due, backoff};
+use crate::store::StoreError;
 use crate::store::disk::Access;
 use crate::store::journal::{LastFailure, NextRenewal, QueuedDeploy};
 use crate::store::lock::Lock;
-use crate::store::{Store, StoreError};
 
 /// What is wanted of one certificate in this run.
 #[derive(Debug)]
@@ -85,13 +86,18 @@ impl Agent {
             Ok(lock) => lock,
             Err(error) => return Done::failed(name, error.into()),
         };
-        match self.work_locked(&lock, wish).await {
+        let done = match self.work_locked(&lock, wish).await {
             Ok(done) => done,
-            Err(trouble) => {
-                let standing = self.standing(&name).unwrap_or_default();
-                Done { standing, ..Done::failed(name, trouble) }
-            }
-        }
+            Err(trouble) => self.refused(&name, trouble),
+        };
+        self.hands.sink.note(Event::RunEnded { name });
+        done
+    }
+
+    /// A certificate that could not be worked on, with how it stands.
+    pub(crate) fn refused(&self, name: &CertName, trouble: Trouble) -> Done {
+        let standing = self.standing(name).unwrap_or_default();
+        Done { standing, ..Done::failed(name.clone(), trouble) }
     }
 
     /// [`Self::work`] for the only certificate of a run, with the post hooks at its end.
@@ -200,7 +206,7 @@ impl Agent {
                 facts.deploy_queue.retain(|queued| queued.generation > generation);
                 (deployed, None)
             }
-            Outcome::Stocked(_) => (Ended::Stocked, None),
+            Outcome::Stocked => (Ended::Stocked, None),
             Outcome::Untouched(cause) => (Ended::Retry, Some(cause)),
             Outcome::NotDeployed(generation, cause) => {
                 self.queue(&mut facts, standing, generation, now);
@@ -214,7 +220,7 @@ impl Agent {
                 }
                 (Ended::RolledBack, Some(cause))
             }
-            Outcome::NeedsOperator(_, cause) => (Ended::NeedsOperator, Some(cause)),
+            Outcome::NeedsOperator(cause) => (Ended::NeedsOperator, Some(cause)),
         };
         match &cause {
             None => {
@@ -347,5 +353,8 @@ fn access(settings: &CertSettings) -> Result<Access, Trouble> {
         }
         None => None,
     };
-    Ok(Access { owner, group, mode: wanted.mode.unwrap_or(Access::default().mode) })
+    if *wanted == Permissions::default() {
+        return Ok(Access::default());
+    }
+    Ok(Access { owner, group, mode: wanted.effective_mode() })
 }

@@ -43,18 +43,29 @@ impl From<StoreError> for Failure {
 pub(crate) fn of(trouble: &Trouble) -> Failure {
     let mut failure = Failure::of(of_trouble(trouble), trouble);
     failure.hints.extend(hint(trouble));
-    if let Trouble::Cause(cause) = trouble {
-        if let Fault::WaitUntil(until) = cause.fault() {
-            failure.retry_at = Some(until);
-        }
+    let Trouble::Cause(cause) = trouble else { return failure };
+    if let Fault::WaitUntil(until) = cause.fault() {
+        failure.retry_at = Some(until);
+    }
+    if let Cause::Hook(error) = cause {
+        failure.causes.extend(error.output().and_then(last_lines));
     }
     failure
+}
+
+/// The end of what a hook printed; the whole of it is bounded already.
+fn last_lines(output: &str) -> Option<String> {
+    const SHOWN: usize = 10;
+    let lines: Vec<&str> = output.trim_end().lines().collect();
+    let tail = lines[lines.len().saturating_sub(SHOWN)..].join("\n");
+    (!tail.is_empty()).then(|| format!("it printed: {tail}"))
 }
 
 fn of_trouble(trouble: &Trouble) -> Exit {
     match trouble {
         Trouble::Cause(cause) => of_cause(cause),
         Trouble::Embedded(_) | Trouble::Crashed => Exit::Internal,
+        Trouble::Config(error) if error.is_unsafe() => Exit::Refused,
         Trouble::Unfit { .. } => Exit::Refused,
         _ => Exit::Config,
     }
@@ -66,7 +77,7 @@ fn of_cause(cause: &Cause) -> Exit {
         | Cause::NoProfile { .. }
         | Cause::NoChallenge { .. }
         | Cause::AccountLost { .. } => Exit::Config,
-        Cause::AccountFile { .. } | Cause::Key(_) => Exit::Store,
+        Cause::AccountFile { .. } | Cause::Inconsistent { .. } | Cause::Key(_) => Exit::Store,
         Cause::HookDirectory(_) => Exit::Refused,
         Cause::Acme(error) => of_acme(error),
         Cause::Solver(SolverError::Unsafe { .. }) => Exit::Refused,
@@ -111,6 +122,8 @@ fn of_store(error: &StoreError) -> Exit {
 fn hint(trouble: &Trouble) -> Option<String> {
     match trouble {
         Trouble::Cause(cause) => hint_of_cause(cause),
+        Trouble::Config(error) => error.hint(),
+        Trouble::Secret(error) => error.hint(),
         Trouble::UnknownCa { nearest: Some(nearest), .. } => {
             Some(format!("did you mean {nearest}?"))
         }

@@ -134,6 +134,9 @@ pub(crate) fn text(line: &CertificateLine, done: &Done, now: Timestamp) -> Strin
     };
     let names: Vec<String> = line.identifiers.iter().map(ToString::to_string).collect();
     let mut text = format!("{}: {did}\n", line.name);
+    if let Some(why) = &done.why {
+        text += &format!("  because    {why}\n");
+    }
     text += &format!("  certifies  {}\n", names.join(", "));
     text +=
         &format!("  from       {}, {}\n", line.ca.as_deref().unwrap_or("?"), kind(line, validity));

@@ -1,6 +1,7 @@
 //! From a key on disk to a generation in the archive.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -12,8 +13,10 @@ use crate::acme::{
 use crate::acme::{OrderStatus, PATIENCE, csr, fresh_key};
 use crate::certificate::{Chain, Key, KeyType};
 use crate::model::challenge::Challenge;
+use crate::model::event::Event;
 use crate::model::generation::Generation;
 use crate::model::name::Identifier;
+use crate::model::time::in_words;
 use crate::pipeline::machine::{Acquire, State};
 use crate::schedule::ari_exempts;
 use crate::store::archive::{GenerationFiles, Meta};
@@ -39,10 +42,16 @@ impl Run<'_> {
         let opening = self.authority.account(&self.hands.store, &self.application);
         let (account, key) = tokio::join!(opening, self.key());
         let (account, key) = (account?.clone(), key?);
+        self.compare_clocks().await?;
         let profile = self.profile().await?;
         let mut order = self.open(&account, profile).await?;
         let issued = self.bring_home(&mut order, &key).await?;
         let chain = self.pick_chain(&order, &issued, &key).await?;
+        let sent = self.authority.session().await?.round_trips();
+        self.note(Event::Measured {
+            name: self.name.clone(),
+            text: format!("{sent} requests to the CA so far"),
+        });
         self.archive(&account, &order, &chain, &key)
     }
 
@@ -77,6 +86,24 @@ impl Run<'_> {
         let pem = store.read(self.name, live)?.privkey;
         let fits = Key::parse(&pem)?.kind() == self.wanted.key_type;
         Ok(fits.then_some(pem))
+    }
+
+    /// Tells when this host and the CA disagree on what time it is: every date below hangs on it.
+    async fn compare_clocks(&self) -> Result<(), Cause> {
+        const TOLERANCE: Duration = Duration::from_secs(5 * 60);
+        let now = self.hands.clock.now();
+        let Some(theirs) = self.authority.session().await?.ca_time() else { return Ok(()) };
+        let (apart, how) = match theirs < now {
+            true => (now.since(theirs), "ahead of"),
+            false => (theirs.since(now), "behind"),
+        };
+        if apart > TOLERANCE {
+            let apart = in_words(apart);
+            self.notice(format!(
+                "this host's clock is {apart} {how} the CA's: check its NTP service"
+            ));
+        }
+        Ok(())
     }
 
     /// The profile to ask for (draft-ietf-acme-profiles §4: only what the directory advertises).
@@ -296,7 +323,7 @@ impl Run<'_> {
                 issued_at: self.hands.clock.now(),
                 validity: chain.validity(),
                 fingerprint: chain.fingerprint().to_string(),
-                ari_id: chain.ari_id().map(|id| id.to_string()),
+                ari_id: chain.ari_id().map(|id| id.as_str().to_owned()),
                 serial: chain.serial(),
                 key_type: key.kind().as_str().to_owned(),
             },

@@ -37,6 +37,8 @@ pub(crate) enum Cause {
     Key(#[from] KeyError),
     #[error("the certificate may not be put into service: {0}")]
     Refused(#[from] Refusal),
+    #[error("cert.pem and chain.pem of generation {generation} are not what fullchain.pem holds")]
+    Inconsistent { generation: Generation },
     #[error("generation {generation} is not what is live after the switch")]
     NotLive { generation: Generation },
     #[error(transparent)]
@@ -48,7 +50,7 @@ pub(crate) enum Cause {
     #[error("interrupted")]
     Interrupted,
     #[error("{cause}; going back failed too: {rollback}")]
-    Stuck { cause: Box<Cause>, rollback: Box<Cause> },
+    Stuck { cause: Box<Self>, rollback: Box<Self> },
 }
 
 impl Cause {
@@ -59,6 +61,7 @@ impl Cause {
             Self::Solver(error) => error.fault(),
             Self::Refused(refusal) => refusal.fault(),
             Self::Hook(error) => error.fault(),
+            Self::Store(error) => error.fault(),
             Self::NoSolver { .. }
             | Self::NoProfile { .. }
             | Self::NoChallenge { .. }
@@ -68,8 +71,8 @@ impl Cause {
             Self::Csr(_)
             | Self::Chain(_)
             | Self::Key(_)
+            | Self::Inconsistent { .. }
             | Self::NotLive { .. }
-            | Self::Store(_)
             | Self::Interrupted => Fault::Passing,
             Self::Stuck { cause, .. } => cause.fault(),
         }

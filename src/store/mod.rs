@@ -24,7 +24,6 @@ mod sealed;
 pub(crate) mod snapshot;
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,11 +79,6 @@ impl StoreError {
             | Self::NotInSnapshot { .. }
             | Self::Refused { .. } => Fault::Permanent,
         }
-    }
-
-    /// Whether no certificate can be issued or deployed because the disk does not take it.
-    pub(crate) fn is_disk(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::Disk(_) | Self::Full { .. })
     }
 }
 
@@ -230,13 +224,6 @@ impl Store {
     pub(crate) fn remove_account(&self, lock: &AccountLock, id: &Label) -> Result<(), StoreError> {
         self.disk.remove_file(&self.layout.account(lock.ca(), id))?;
         Ok(self.disk.sync_dir(&self.layout.accounts(lock.ca()))?)
-    }
-
-    /// The accounts held at a CA.
-    pub(crate) fn accounts(&self, ca: &Label) -> Result<Vec<Label>, StoreError> {
-        let entries = self.disk.list(&self.layout.accounts(ca))?;
-        let stem = |entry: &OsString| Label::parse(entry.to_str()?.strip_suffix(".json")?);
-        Ok(entries.iter().filter_map(stem).collect())
     }
 
     fn read_secret(&self, path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {

@@ -18,6 +18,9 @@ use crate::model::generation::{Generation, SnapshotId};
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;
 
+/// How many snapshots of each certificate stay.
+pub(crate) const KEEP: usize = 7;
+
 /// A snapshot as `snapshot list` shows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct SnapshotInfo {

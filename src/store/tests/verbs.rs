@@ -156,11 +156,10 @@ fn accounts_and_settings_are_kept_for_us_alone() {
     store.save_account(&lock, &id, b"one").unwrap();
     store.save_account(&lock, &id, b"two").unwrap();
     assert_eq!(store.read_account(&ca, &id).unwrap().unwrap().as_slice(), b"two");
-    assert_eq!(store.accounts(&ca).unwrap(), std::slice::from_ref(&id));
     set_mode(&store.layout().account(&ca, &id), 0o640);
     assert!(matches!(store.read_account(&ca, &id), Err(StoreError::Refused { .. })));
     store.remove_account(&lock, &id).unwrap();
-    assert_eq!(store.accounts(&ca).unwrap(), []);
+    assert!(store.read_account(&ca, &id).unwrap().is_none());
     let held = store.lock(&name()).unwrap();
     store.write_settings(&held, b"x = 1\n").unwrap();
     let mode = std::fs::metadata(store.layout().settings(&name())).unwrap().mode();
