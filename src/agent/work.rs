@@ -90,8 +90,19 @@ impl Agent {
             Ok(done) => done,
             Err(trouble) => self.refused(&name, trouble),
         };
+        self.leave_no_trace(lock, &done);
         self.hands.sink.note(Event::RunEnded { name });
         done
+    }
+
+    /// A first `issue` that failed for good leaves nothing behind: nobody wants the certificate yet.
+    fn leave_no_trace(&self, lock: Lock, done: &Done) {
+        let wanted = self.store().layout().settings(&done.name).exists();
+        let begun = done.standing.newest.is_some() || done.standing.facts.order.is_some();
+        if !wanted && !begun && done.trouble.is_some() {
+            // What could not be removed is removed by the next attempt.
+            let _ = self.store().forget(lock);
+        }
     }
 
     /// A certificate that could not be worked on, with how it stands.

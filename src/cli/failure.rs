@@ -5,7 +5,9 @@ use super::report::Failure;
 use crate::acme::AcmeError;
 use crate::agent::{Done, Ended, Trouble};
 use crate::challenge::SolverError;
+use crate::config::cert::Contradiction;
 use crate::model::fault::Fault;
+use crate::model::name::Identifier;
 use crate::pipeline::Cause;
 use crate::store::StoreError;
 
@@ -123,6 +125,7 @@ fn hint(trouble: &Trouble) -> Option<String> {
     match trouble {
         Trouble::Cause(cause) => hint_of_cause(cause),
         Trouble::Config(error) => error.hint(),
+        Trouble::Contradiction(contradiction) => hint_of_contradiction(contradiction),
         Trouble::Secret(error) => error.hint(),
         Trouble::UnknownCa { nearest: Some(nearest), .. } => {
             Some(format!("did you mean {nearest}?"))
@@ -138,6 +141,16 @@ fn hint(trouble: &Trouble) -> Option<String> {
         }
         _ => None,
     }
+}
+
+pub(super) fn hint_of_contradiction(contradiction: &Contradiction) -> Option<String> {
+    let Contradiction::Unprovable { identifier, .. } = contradiction else { return None };
+    Some(match identifier {
+        Identifier::Dns(_) => {
+            "a wildcard needs dns-01, which this version does not have".to_owned()
+        }
+        Identifier::Ip(_) => "an IP address takes http-01 or tls-alpn-01".to_owned(),
+    })
 }
 
 fn hint_of_cause(cause: &Cause) -> Option<String> {

@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, args: &Issue) -> Result<Report, Failure> {
         None => main.new_certificate(identifiers),
     };
     apply(context, &main, &mut settings, args)?;
-    settings.check().map_err(config)?;
+    settings.check().map_err(Trouble::from)?;
     if args.dry_run {
         return rehearsal::of_issue(context, name, settings, &args.ca);
     }
