@@ -1,7 +1,19 @@
 //! One binary for all integration tests.
 
+mod account;
+mod bad_input;
+mod check;
 mod floors;
+mod generated;
+mod hooks;
+mod issue;
+mod json;
+mod locks;
 mod pebble;
+mod permissions;
+mod renew;
+mod rollback;
+mod snapshot;
 mod support;
 
 /// A test file that is not listed above would be compiled by nobody and pass for ever.
