@@ -79,11 +79,6 @@ impl AccountFile {
             (KeyInForce::Next, None) | (KeyInForce::Current, _) => {}
         }
     }
-
-    /// The RFC 7638 thumbprint of the key: names the account without a URL.
-    pub(crate) fn thumbprint(&self) -> &str {
-        self.key.thumbprint()
-    }
 }
 
 #[cfg(test)]
@@ -93,17 +88,17 @@ mod tests {
     #[test]
     fn files_survive_and_keys_roll_over() {
         let mut file = AccountFile::fresh("https://ca.example/dir").unwrap();
-        let first = file.thumbprint().to_owned();
+        let first = file.key.thumbprint().to_owned();
         file.prepare_next_key().unwrap();
         file.prepare_next_key().unwrap();
         let next = file.next_key.as_ref().unwrap().thumbprint().to_owned();
         assert!(file.is_rolling_over());
         let mut again = AccountFile::parse(&file.to_bytes()).unwrap();
-        assert_eq!(again.thumbprint(), first);
+        assert_eq!(again.key.thumbprint(), first);
         again.settle(KeyInForce::Next);
-        assert_eq!((again.thumbprint(), again.is_rolling_over()), (next.as_str(), false));
+        assert_eq!((again.key.thumbprint(), again.is_rolling_over()), (next.as_str(), false));
         file.settle(KeyInForce::Current);
-        assert_eq!((file.thumbprint(), file.is_rolling_over()), (first.as_str(), false));
+        assert_eq!((file.key.thumbprint(), file.is_rolling_over()), (first.as_str(), false));
     }
 
     #[test]

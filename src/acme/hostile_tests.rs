@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::http::Timeouts;
 use super::pebble::{clock, loopback_certificate};
+use super::renewal_info::RenewalInfo;
 use super::*;
 use crate::model::challenge::ChallengeKind::Http01;
 use crate::model::fault::Fault;

@@ -41,16 +41,14 @@ mod pebble;
 #[cfg(test)]
 mod pebble_tests;
 
-pub(crate) use account::{Account, AccountFacts, AccountStatus, Eab, Registration};
-pub(crate) use account_file::{AccountFile, KeyInForce};
+pub(crate) use account::{Account, AccountFacts, Eab, Registration};
+pub(crate) use account_file::AccountFile;
 pub(crate) use authorization::Authorization;
 pub(crate) use ca::Endpoint;
 pub(crate) use csr::{CsrError, KeyAlgorithm, csr, fresh_key};
-pub(crate) use directory::Directory;
-pub(crate) use error::{AcmeError, ChallengeFailure};
-pub(crate) use order::{Issued, NewOrder, Order, OrderStatus};
+pub(crate) use error::AcmeError;
+pub(crate) use order::{Issued, NewOrder, Order, OrderStatus, Profile};
 pub(crate) use poll::PATIENCE;
-pub(crate) use problem::{Problem, Subproblem};
-pub(crate) use renewal_info::{RenewalInfo, RenewalInfoError};
+pub(crate) use renewal_info::RenewalInfoError;
 pub(crate) use revoke::Reason;
 pub(crate) use session::Session;

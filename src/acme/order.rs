@@ -23,6 +23,23 @@ use super::session::{parse, unintelligible};
 use crate::model::challenge::ChallengeKind;
 use crate::model::name::Identifier;
 
+/// A certificate profile of the CA (draft-ietf-acme-profiles §3).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Profile {
+    /// Left out of the order where the CA does not offer it.
+    Preferred(String),
+    /// Without it there is no order.
+    Required(String),
+}
+
+impl Profile {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Preferred(name) | Self::Required(name) => name,
+        }
+    }
+}
+
 /// What to order.
 #[derive(Clone, Debug)]
 pub(crate) struct NewOrder {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
+use super::account::AccountStatus;
+use super::account_file::KeyInForce;
 use super::pebble::{EAB, Pebble, Settings};
 use super::*;
 use crate::model::challenge::ChallengeKind::Http01;

@@ -84,11 +84,6 @@ impl Problem {
         self.kind == name
     }
 
-    /// The identifiers the CA complains of.
-    pub(crate) fn identifiers(&self) -> impl Iterator<Item = &Identifier> {
-        self.subproblems.iter().filter_map(|sub| sub.identifier.as_ref())
-    }
-
     /// Whether the CA objects to the `replaces` field rather than to the order itself.
     pub(super) fn concerns_replaces(&self) -> bool {
         let detail = self.detail.to_ascii_lowercase();
@@ -183,8 +178,8 @@ mod tests {
         let problem = problem(400, json);
         assert!(problem.is("rejectedIdentifier"));
         assert_eq!(problem.detail, "policy [2J");
-        let named: Vec<_> = problem.identifiers().map(ToString::to_string).collect();
-        assert_eq!(named, ["a.example"]);
+        let named = problem.subproblems[0].identifier.as_ref().unwrap();
+        assert_eq!(named.to_string(), "a.example");
         assert_eq!(problem.subproblems[1].kind, "about:blank");
         assert!(problem.to_string().contains("a.example: CAA (caa)"));
     }

@@ -156,6 +156,11 @@ impl Agent {
             (Ok(chain), Ok(key)) => {
                 let identifiers = meta.identifiers.iter().cloned().collect();
                 findings.judge_pair(&chain, &key, &identifiers, None, now);
+                if chain.earliest_expiry() < meta.validity.not_after {
+                    let text =
+                        format!("an issuer in its chain expires at {}", chain.earliest_expiry());
+                    findings.add(Severity::Warning, "chain_expiry", text);
+                }
             }
             (Err(error), _) => findings.add(Severity::Critical, "certificate", error.to_string()),
             (_, Err(error)) => findings.add(Severity::Critical, "key", error.to_string()),

@@ -11,6 +11,7 @@ use crate::model::event::Event;
 use crate::model::name::{CertName, Identifier};
 use crate::pipeline::{Cause, hooks};
 use crate::store::layout::HookKind;
+use crate::store::snapshot::KEEP;
 
 /// What ran, what is to run at the end, and what the end is to be told.
 #[derive(Default)]
@@ -49,8 +50,14 @@ impl Agent {
         names.extend(settings.identifiers.iter().cloned());
     }
 
-    /// Runs the post hooks of everything that was ordered. A failure is told, and changes nothing.
+    /// Ends a run: the post hooks of everything that was ordered, and fewer snapshots.
+    ///
+    /// Nothing of it changes what was reached; a failure is only told.
     pub(super) async fn after_all(&self, name: &CertName) {
+        if let Err(error) = self.store().prune(KEEP) {
+            let text = format!("old snapshots stay: {error}");
+            self.hands.sink.note(Event::Noticed { name: name.clone(), text });
+        }
         let record = std::mem::take(&mut *self.hooks.0.lock().await);
         let renewed: Vec<Identifier> = record.renewed.into_iter().collect();
         let failed: Vec<Identifier> = record.failed.into_iter().collect();

@@ -24,12 +24,12 @@ use crate::model::name::CertName;
 use crate::model::time::Clock;
 use crate::pipeline::{Hands, Solvers};
 use crate::schedule::window::Seed;
-use crate::store::Store;
 use crate::store::archive::Meta;
+use crate::store::{Store, StoreError};
 use authorities::{Authorities, Launch};
 use hooks_once::HooksOnce;
 
-pub(crate) use plan::{Insistence, Standing, Why};
+pub(crate) use plan::{Insistence, Standing};
 pub(crate) use trouble::Trouble;
 pub(crate) use work::{Done, Ended, Wish};
 
@@ -75,6 +75,16 @@ impl Agent {
     fn seed(&self, meta: Option<&Meta>) -> Seed {
         Seed::new(meta.map(|meta| meta.fingerprint.as_bytes()).unwrap_or_default(), &self.host)
     }
+}
+
+/// The certificates there are: those with settings, and those that are live without.
+pub(crate) fn certificates(store: &Store) -> Result<Vec<CertName>, StoreError> {
+    Ok(store.names()?.into_iter().filter(|name| exists(store, name)).collect())
+}
+
+/// What a first `issue` left to be taken up again is no certificate yet.
+fn exists(store: &Store, name: &CertName) -> bool {
+    store.layout().settings(name).exists() || store.layout().live(name).exists()
 }
 
 /// The machine id, else the host name.

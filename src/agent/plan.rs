@@ -1,5 +1,7 @@
 //! What is to be done for one certificate now. Pure: facts in, plan out.
 
+use std::fmt;
+
 use crate::config::cert::CertSettings;
 use crate::model::generation::Generation;
 use crate::model::time::Timestamp;
@@ -39,6 +41,19 @@ pub(crate) enum Why {
     Undeployed,
     /// An earlier run was cut off in the middle of a switch.
     Interrupted,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("there was none yet"),
+            Self::Changed => f.write_str("what is wanted has changed"),
+            Self::Due(reason) => reason.fmt(f),
+            Self::Forced => f.write_str("it was asked for"),
+            Self::Undeployed => f.write_str("it was waiting to be put to use"),
+            Self::Interrupted => f.write_str("an earlier run was interrupted"),
+        }
+    }
 }
 
 /// How the operator put it.

@@ -72,9 +72,8 @@ impl Agent {
         if !schedule::poll_is_due(meta.validity, known.map(|known| known.poll_at), now) {
             return Ok(None);
         }
-        let session = match authority.session().await {
-            Ok(session) => session,
-            Err(_) => return Ok(Some(now.plus(schedule::ARI_RETRY))),
+        let Ok(session) = authority.session().await else {
+            return Ok(Some(now.plus(schedule::ARI_RETRY)));
         };
         if !session.directory().offers_renewal_info() {
             return Ok(None);

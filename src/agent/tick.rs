@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 
 use super::plan::{Insistence, wake};
 use super::work::{Done, Wish};
-use super::{Agent, Trouble};
+use super::{Agent, Trouble, certificates, exists};
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;
 use crate::store::index::IndexRead;
@@ -65,10 +65,12 @@ impl Agent {
         let store = self.store();
         let now = self.hands.clock.now();
         match store.due_from_index(now)? {
-            _ if pass.force => Ok(store.names()?.into_iter().collect()),
-            IndexRead::Fresh { due, .. } => Ok(due),
+            _ if pass.force => Ok(certificates(store)?),
+            IndexRead::Fresh { due, .. } => {
+                Ok(due.into_iter().filter(|name| exists(store, name)).collect())
+            }
             IndexRead::Stale(stamp) => {
-                let names = store.names()?;
+                let names = certificates(store)?;
                 let entries = names.iter().map(|name| (name.clone(), self.wake_of(name)));
                 store.rebuild_index(&stamp, entries)?;
                 Ok(names

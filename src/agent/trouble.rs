@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::certificate::RootsError;
+use crate::config::cert::Contradiction;
 use crate::config::reader::ConfigError;
 use crate::config::secret::SecretError;
 use crate::model::generation::Generation;
@@ -37,6 +38,8 @@ pub(crate) enum Trouble {
     Embedded(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("there is no certificate named {name}")]
     NoCertificate { name: CertName, nearest: Option<CertName> },
+    #[error(transparent)]
+    Contradiction(#[from] Contradiction),
     #[error("there is no certificate yet")]
     NothingHeld,
     #[error("{} does not exist, so what is wanted is not known", path.display())]

@@ -5,17 +5,18 @@ use std::time::Duration;
 use super::plan::{Insistence, Plan, Standing, Why, plan, wake};
 use super::{Agent, Trouble};
 use crate::config::cert::CertSettings;
+use crate::config::choice::Permissions;
 use crate::model::event::{Event, Phase};
 use crate::model::fault::Fault;
 use crate::model::generation::Generation;
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;
-use crate::pipeline::{Authority, Cause, Outcome, Run, Task};
-use crate::schedule::{self, Due, backoff};
+use crate::pipeline::{Authority, Cause, Outcome, Run, Task, Wanted};
+use crate::schedule::{Due, backoff};
+use crate::store::StoreError;
 use crate::store::disk::Access;
 use crate::store::journal::{LastFailure, NextRenewal, QueuedDeploy};
 use crate::store::lock::Lock;
-use crate::store::{Store, StoreError};
 
 /// What is wanted of one certificate in this run.
 #[derive(Debug)]
@@ -85,13 +86,29 @@ impl Agent {
             Ok(lock) => lock,
             Err(error) => return Done::failed(name, error.into()),
         };
-        match self.work_locked(&lock, wish).await {
+        let done = match self.work_locked(&lock, wish).await {
             Ok(done) => done,
-            Err(trouble) => {
-                let standing = self.standing(&name).unwrap_or_default();
-                Done { standing, ..Done::failed(name, trouble) }
-            }
+            Err(trouble) => self.refused(&name, trouble),
+        };
+        self.leave_no_trace(lock, &done);
+        self.hands.sink.note(Event::RunEnded { name });
+        done
+    }
+
+    /// A first `issue` that failed for good leaves nothing behind: nobody wants the certificate yet.
+    fn leave_no_trace(&self, lock: Lock, done: &Done) {
+        let wanted = self.store().layout().settings(&done.name).exists();
+        let begun = done.standing.newest.is_some() || done.standing.facts.order.is_some();
+        if !wanted && !begun && done.trouble.is_some() {
+            // What could not be removed is removed by the next attempt.
+            let _ = self.store().forget(lock);
         }
+    }
+
+    /// A certificate that could not be worked on, with how it stands.
+    pub(crate) fn refused(&self, name: &CertName, trouble: Trouble) -> Done {
+        let standing = self.standing(name).unwrap_or_default();
+        Done { standing, ..Done::failed(name.clone(), trouble) }
     }
 
     /// [`Self::work`] for the only certificate of a run, with the post hooks at its end.
@@ -156,11 +173,10 @@ impl Agent {
                 .application(&wish.settings, wish.agree_terms, may_create)
                 .await?,
             name: &wish.name,
-            settings: &wish.settings,
+            wanted: wanted(&wish.settings)?,
             lock,
             task,
             facts: &mut standing.facts,
-            access: access(&wish.settings)?,
             new_settings: wish.new_settings.take(),
             phases: Vec::new(),
             ari_exempt: None,
@@ -201,7 +217,7 @@ impl Agent {
                 facts.deploy_queue.retain(|queued| queued.generation > generation);
                 (deployed, None)
             }
-            Outcome::Stocked(_) => (Ended::Stocked, None),
+            Outcome::Stocked => (Ended::Stocked, None),
             Outcome::Untouched(cause) => (Ended::Retry, Some(cause)),
             Outcome::NotDeployed(generation, cause) => {
                 self.queue(&mut facts, standing, generation, now);
@@ -215,7 +231,7 @@ impl Agent {
                 }
                 (Ended::RolledBack, Some(cause))
             }
-            Outcome::NeedsOperator(_, cause) => (Ended::NeedsOperator, Some(cause)),
+            Outcome::NeedsOperator(cause) => (Ended::NeedsOperator, Some(cause)),
         };
         match &cause {
             None => {
@@ -314,6 +330,22 @@ fn retry_at(cause: &Cause, failures: u32, standing: &Standing, now: Timestamp) -
     }
 }
 
+/// The settings as a run takes them.
+fn wanted(settings: &CertSettings) -> Result<Wanted<'_>, Trouble> {
+    Ok(Wanted {
+        identifiers: &settings.identifiers,
+        profile: settings.profile.as_ref(),
+        preferred_chain: settings.preferred_chain.as_deref(),
+        key_type: settings.key_type,
+        reuse_key: settings.reuse_key,
+        challenges: &settings.challenges,
+        http01: &settings.http01,
+        tls_alpn01_port: settings.tls_alpn01_port,
+        deploy_hooks: &settings.hooks.deploy,
+        access: access(settings)?,
+    })
+}
+
 /// Owner, group and mode as numbers.
 fn access(settings: &CertSettings) -> Result<Access, Trouble> {
     let wanted = &settings.permissions;
@@ -332,5 +364,8 @@ fn access(settings: &CertSettings) -> Result<Access, Trouble> {
         }
         None => None,
     };
-    Ok(Access { owner, group, mode: wanted.mode.unwrap_or(Access::default().mode) })
+    if *wanted == Permissions::default() {
+        return Ok(Access::default());
+    }
+    Ok(Access { owner, group, mode: wanted.effective_mode() })
 }

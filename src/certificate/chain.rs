@@ -6,7 +6,6 @@ use aws_lc_rs::signature::{ECDSA_P521_SHA512_ASN1, UnparsedPublicKey};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
-use url::Url;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::error::X509Error;
 use x509_parser::parse_x509_certificate;
@@ -160,11 +159,6 @@ impl Chain {
         let expiries = self.facts.iter().map(|facts| facts.validity.not_after);
         expiries.min().expect("a chain is never empty")
     }
-
-    /// Where the leaf says its revocation list is found; http and https addresses only.
-    pub(crate) fn crl_urls(&self) -> Vec<Url> {
-        self.leaf().crl_urls.clone()
-    }
 }
 
 fn decode(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ChainError> {
@@ -308,7 +302,6 @@ yNQwCgYIKoZIzj0EAwIDRwAwRAIge09+S5TZAlw5tgtiVvuERV6cT4mfutXIlwTb
         assert_eq!(chain.serial(), "00800000000000ff");
         assert!(chain.ari_id().unwrap().as_str().ends_with(".AIAAAAAAAP8"));
         assert_eq!(chain.earliest_expiry().unix(), hours(20).unix_timestamp());
-        assert_eq!(chain.crl_urls(), [Url::parse("http://crl.example/1").unwrap()]);
         assert_eq!(chain.fingerprint(), Fingerprint::of(&chain.ders()[0]));
         assert_eq!(chain.spki(), super::super::Key::parse(key.as_bytes()).unwrap().spki());
         assert_eq!(chain.pem(), chain.leaf_pem() + &chain.issuers_pem());

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use data_encoding::HEXLOWER;
-use url::Url;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::error::X509Error;
-use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER;
 use x509_parser::x509::X509Name;
 
@@ -29,7 +28,6 @@ pub(super) struct Facts {
     pub(super) other_names: BTreeSet<String>,
     pub(super) spki: Vec<u8>,
     pub(super) ari_id: Option<AriId>,
-    pub(super) crl_urls: Vec<Url>,
 }
 
 impl Facts {
@@ -53,7 +51,6 @@ impl Facts {
             other_names,
             spki: certificate.public_key().raw.to_vec(),
             ari_id: ari_id(certificate),
-            crl_urls: crl_urls(certificate),
             serial,
         })
     }
@@ -101,22 +98,4 @@ fn ari_id(certificate: &X509Certificate<'_>) -> Option<AriId> {
         return None;
     };
     AriId::new(authority.key_identifier.as_ref()?.0, certificate.raw_serial())
-}
-
-fn crl_urls(certificate: &X509Certificate<'_>) -> Vec<Url> {
-    const MOST: usize = 8;
-    let extensions = certificate.extensions().iter();
-    let points = extensions.filter_map(|extension| match extension.parsed_extension() {
-        ParsedExtension::CRLDistributionPoints(points) => Some(&points.points),
-        _ => None,
-    });
-    let names = points.flatten().filter_map(|point| match &point.distribution_point {
-        Some(DistributionPointName::FullName(names)) => Some(names),
-        _ => None,
-    });
-    let urls = names.flatten().filter_map(|name| match name {
-        GeneralName::URI(uri) => Url::parse(uri).ok(),
-        _ => None,
-    });
-    urls.filter(|url| matches!(url.scheme(), "http" | "https")).take(MOST).collect()
 }

@@ -16,7 +16,7 @@ pub(crate) mod webroot;
 
 use std::error::Error as StdError;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -28,6 +28,21 @@ pub(crate) use port_holder::PortHolder;
 use crate::model::challenge::{Challenge, ChallengeKind};
 use crate::model::fault::Fault;
 use crate::model::name::Identifier;
+
+/// How http-01 is answered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Http01 {
+    /// By a listener of our own; `None` is every address, and the port the CA asks.
+    Standalone { address: Option<IpAddr>, port: Option<u16> },
+    /// By files below the directory a web server serves.
+    Webroot(PathBuf),
+}
+
+impl Default for Http01 {
+    fn default() -> Self {
+        Self::Standalone { address: None, port: None }
+    }
+}
 
 /// Answers challenges of one kind.
 ///

@@ -32,7 +32,11 @@ async fn act(agent: &Agent, settings: &CertSettings, args: &Account) -> Result<R
         }
     }
     let account = authority.account(agent.store(), &application).await?;
-    let facts = account.facts().await.map_err(Cause::from)?;
+    let mut facts = account.facts().await.map_err(Cause::from)?;
+    if registers && !application.contacts.is_empty() && facts.contacts != application.contacts {
+        account.update_contacts(&application.contacts).await.map_err(Cause::from)?;
+        facts = account.facts().await.map_err(Cause::from)?;
+    }
     let rotated = args.action == AccountAction::RotateKey;
     Ok(told(&authority, &facts, rotated))
 }

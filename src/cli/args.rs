@@ -316,7 +316,7 @@ pub(crate) enum Snapshot {
     /// Remove all but the newest
     Prune {
         /// How many to keep
-        #[arg(long, value_name = "N", default_value_t = 7)]
+        #[arg(long, value_name = "N", default_value_t = crate::store::snapshot::KEEP)]
         keep: usize,
     },
     /// Write one as a tar archive (it holds private keys)

@@ -45,7 +45,10 @@ pub(super) fn run(context: &Context, args: &Check) -> ExitCode {
 fn gather(context: &Context, args: &Check) -> Result<Vec<Finding>, Failure> {
     let roots = args.ca_root.as_deref().map(read_roots).transpose()?;
     if let Some(endpoint) = &args.connect {
-        return endpoint_findings(context, endpoint, args.servername.as_deref(), roots.as_ref());
+        // Whoever connects from outside trusts what this system trusts.
+        let roots = roots
+            .unwrap_or_else(|| Roots::from_ders(rustls_native_certs::load_native_certs().certs));
+        return endpoint_findings(context, endpoint, args.servername.as_deref(), &roots);
     }
     if let Some(file) = &args.file {
         return file_findings(context, file, args.key.as_deref(), roots.as_ref());
@@ -110,7 +113,7 @@ fn endpoint_findings(
     context: &Context,
     endpoint: &str,
     servername: Option<&str>,
-    roots: Option<&Roots>,
+    roots: &Roots,
 ) -> Result<Vec<Finding>, Failure> {
     let config =
         |error: &(dyn std::error::Error + 'static)| Failure::of(super::exit::Exit::Config, error);
@@ -128,14 +131,17 @@ fn endpoint_findings(
     };
     match Chain::from_ders(std::mem::take(&mut served.chain)) {
         Ok(chain) => {
+            let group = served.group.as_deref().unwrap_or("unknown group");
+            let alpn = served.alpn.map(|alpn| format!(", {alpn}")).unwrap_or_default();
             let text = format!(
-                "served {} over {} in {} ms",
+                "{} serves {} over {} ({group}{alpn}) in {} ms",
+                served.peer,
                 chain.fingerprint(),
                 served.protocol,
                 served.took.as_millis()
             );
             findings.add(Severity::Ok, "handshake", text);
-            findings.judge_chain(&chain, &BTreeSet::from([wanted]), roots, context.now());
+            findings.judge_chain(&chain, &BTreeSet::from([wanted]), Some(roots), context.now());
             findings.judge_life(chain.validity(), None, context.now());
         }
         Err(error) => findings.add(Severity::Critical, "certificate", error.to_string()),

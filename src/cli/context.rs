@@ -12,7 +12,7 @@ use super::progress::Progress;
 use super::report::{Failure, Talk};
 use crate::agent::clock::SystemClock;
 use crate::agent::home::{self, Surroundings};
-use crate::agent::{Agent, Trouble, Wiring};
+use crate::agent::{Agent, Trouble, Wiring, certificates};
 use crate::config::main_settings::MainSettings;
 use crate::model::name::CertName;
 use crate::model::time::{Clock, Timestamp};
@@ -116,7 +116,7 @@ impl Context {
     /// A certificate that exists, by its name.
     pub(crate) fn existing(&self, text: &str) -> Result<CertName, Failure> {
         let name = CertName::parse(text).map_err(|error| Failure::of(Exit::Config, &error))?;
-        let known = self.store().names()?;
+        let known = certificates(&self.store())?;
         if known.contains(&name) {
             return Ok(name);
         }
@@ -130,7 +130,7 @@ impl Context {
     /// The named certificates, or all there are.
     pub(crate) fn named_or_all(&self, names: &[String]) -> Result<Vec<CertName>, Failure> {
         if names.is_empty() {
-            return Ok(self.store().names()?.into_iter().collect());
+            return Ok(certificates(&self.store())?);
         }
         self.named(names)
     }

@@ -5,7 +5,9 @@ use super::report::Failure;
 use crate::acme::AcmeError;
 use crate::agent::{Done, Ended, Trouble};
 use crate::challenge::SolverError;
+use crate::config::cert::Contradiction;
 use crate::model::fault::Fault;
+use crate::model::name::Identifier;
 use crate::pipeline::Cause;
 use crate::store::StoreError;
 
@@ -43,18 +45,29 @@ impl From<StoreError> for Failure {
 pub(crate) fn of(trouble: &Trouble) -> Failure {
     let mut failure = Failure::of(of_trouble(trouble), trouble);
     failure.hints.extend(hint(trouble));
-    if let Trouble::Cause(cause) = trouble {
-        if let Fault::WaitUntil(until) = cause.fault() {
-            failure.retry_at = Some(until);
-        }
+    let Trouble::Cause(cause) = trouble else { return failure };
+    if let Fault::WaitUntil(until) = cause.fault() {
+        failure.retry_at = Some(until);
+    }
+    if let Cause::Hook(error) = cause {
+        failure.causes.extend(error.output().and_then(last_lines));
     }
     failure
+}
+
+/// The end of what a hook printed; the whole of it is bounded already.
+fn last_lines(output: &str) -> Option<String> {
+    const SHOWN: usize = 10;
+    let lines: Vec<&str> = output.trim_end().lines().collect();
+    let tail = lines[lines.len().saturating_sub(SHOWN)..].join("\n");
+    (!tail.is_empty()).then(|| format!("it printed: {tail}"))
 }
 
 fn of_trouble(trouble: &Trouble) -> Exit {
     match trouble {
         Trouble::Cause(cause) => of_cause(cause),
         Trouble::Embedded(_) | Trouble::Crashed => Exit::Internal,
+        Trouble::Config(error) if error.is_unsafe() => Exit::Refused,
         Trouble::Unfit { .. } => Exit::Refused,
         _ => Exit::Config,
     }
@@ -62,12 +75,11 @@ fn of_trouble(trouble: &Trouble) -> Exit {
 
 fn of_cause(cause: &Cause) -> Exit {
     match cause {
-        Cause::Settings(_)
-        | Cause::NoSolver { .. }
+        Cause::NoSolver { .. }
         | Cause::NoProfile { .. }
         | Cause::NoChallenge { .. }
         | Cause::AccountLost { .. } => Exit::Config,
-        Cause::AccountFile { .. } | Cause::Key(_) => Exit::Store,
+        Cause::AccountFile { .. } | Cause::Inconsistent { .. } | Cause::Key(_) => Exit::Store,
         Cause::HookDirectory(_) => Exit::Refused,
         Cause::Acme(error) => of_acme(error),
         Cause::Solver(SolverError::Unsafe { .. }) => Exit::Refused,
@@ -99,7 +111,8 @@ fn of_store(error: &StoreError) -> Exit {
         StoreError::Locked { .. } => Exit::Locked,
         StoreError::NewerSchema { .. }
         | StoreError::NoSnapshot(_)
-        | StoreError::NotInSnapshot { .. } => Exit::Config,
+        | StoreError::NotInSnapshot { .. }
+        | StoreError::NothingToKeep => Exit::Config,
         StoreError::Damaged { .. }
         | StoreError::Disk(_)
         | StoreError::Export(_)
@@ -111,6 +124,9 @@ fn of_store(error: &StoreError) -> Exit {
 fn hint(trouble: &Trouble) -> Option<String> {
     match trouble {
         Trouble::Cause(cause) => hint_of_cause(cause),
+        Trouble::Config(error) => error.hint(),
+        Trouble::Contradiction(contradiction) => hint_of_contradiction(contradiction),
+        Trouble::Secret(error) => error.hint(),
         Trouble::UnknownCa { nearest: Some(nearest), .. } => {
             Some(format!("did you mean {nearest}?"))
         }
@@ -125,6 +141,16 @@ fn hint(trouble: &Trouble) -> Option<String> {
         }
         _ => None,
     }
+}
+
+pub(super) fn hint_of_contradiction(contradiction: &Contradiction) -> Option<String> {
+    let Contradiction::Unprovable { identifier, .. } = contradiction else { return None };
+    Some(match identifier {
+        Identifier::Dns(_) => {
+            "a wildcard needs dns-01, which this version does not have".to_owned()
+        }
+        Identifier::Ip(_) => "an IP address takes http-01 or tls-alpn-01".to_owned(),
+    })
 }
 
 fn hint_of_cause(cause: &Cause) -> Option<String> {

@@ -5,11 +5,12 @@ use super::context::Context;
 use super::exit::Exit;
 use super::report::{Failure, Report};
 use super::{rehearsal, renew};
-use crate::acme::Endpoint;
+use crate::acme::{Endpoint, Profile};
 use crate::agent::{Insistence, Trouble, Wish};
 use crate::certificate::KeyType;
+use crate::challenge::Http01;
 use crate::config::cert::CertSettings;
-use crate::config::choice::{AbsolutePath, CaChoice, CaName, Eab, Email, Http01, Profile};
+use crate::config::choice::{AbsolutePath, CaChoice, CaName, Eab, Email};
 use crate::config::main_settings::MainSettings;
 use crate::config::secret::Secret;
 use crate::config::secret::SecretSource;
@@ -32,7 +33,7 @@ pub(super) fn run(context: &Context, args: &Issue) -> Result<Report, Failure> {
         None => main.new_certificate(identifiers),
     };
     apply(context, &main, &mut settings, args)?;
-    settings.check().map_err(config)?;
+    settings.check().map_err(Trouble::from)?;
     if args.dry_run {
         return rehearsal::of_issue(context, name, settings, &args.ca);
     }
@@ -161,7 +162,7 @@ fn apply_challenge(
     }
     if let Some(webroot) = &flags.webroot {
         let root = AbsolutePath::resolve(&context.around.cwd, webroot).map_err(config)?;
-        settings.http01 = Http01::Webroot(root);
+        settings.http01 = Http01::Webroot(root.as_path().to_owned());
     }
     let listens = flags.standalone
         || flags.http_01_address.or(flags.http_01_port.map(|_| [0; 4].into())).is_some();

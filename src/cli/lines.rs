@@ -92,10 +92,11 @@ fn error_of(done: &Done, line: &CertificateLine, now: Timestamp) -> Option<Failu
     let retry_at = done.standing.facts.last_failure.as_ref().map(|last| last.retry_at);
     let queued = done.standing.facts.deploy_queue.iter().map(|queued| queued.next_at).min();
     told.retry_at = retry_at.or(queued).or(told.retry_at);
-    told.hints.insert(0, served(line, now));
+    told.standing.push(("live", served(line, now)));
     if let Some(at) = told.retry_at.filter(|_| done.standing.newest.is_some()) {
         let when = until_in_words(at, now);
-        told.hints.insert(1, format!("`acmeagent renew` tries again from {at} on ({when})"));
+        told.standing
+            .push(("next", format!("`acmeagent renew` tries again from {at} on ({when})")));
     }
     Some(told)
 }
@@ -111,12 +112,12 @@ fn served(line: &CertificateLine, now: Timestamp) -> String {
     match (line.generation, line.not_after) {
         (Some(generation), Some(until)) if until > now => {
             let left = in_words(until.since(now));
-            format!("live is generation {generation}, valid until {until} ({left} left)")
+            format!("generation {generation}, valid until {until} ({left} left)")
         }
         (Some(generation), Some(until)) => {
-            format!("live is generation {generation}, which EXPIRED at {until}")
+            format!("generation {generation}, which EXPIRED at {until}")
         }
-        _ => "nothing is live".to_owned(),
+        _ => "nothing".to_owned(),
     }
 }
 
@@ -134,6 +135,9 @@ pub(crate) fn text(line: &CertificateLine, done: &Done, now: Timestamp) -> Strin
     };
     let names: Vec<String> = line.identifiers.iter().map(ToString::to_string).collect();
     let mut text = format!("{}: {did}\n", line.name);
+    if let Some(why) = &done.why {
+        text += &format!("  because    {why}\n");
+    }
     text += &format!("  certifies  {}\n", names.join(", "));
     text +=
         &format!("  from       {}, {}\n", line.ca.as_deref().unwrap_or("?"), kind(line, validity));

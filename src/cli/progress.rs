@@ -59,6 +59,10 @@ impl Sink for Progress {
                 self.tell(&format!("{name}: {} took {} ms", phase.as_str(), took.as_millis()));
             }
             Event::PhaseEnded { .. } => {}
+            Event::Measured { name, text } if self.talk.verbose => {
+                self.tell(&format!("{name}: {text}"))
+            }
+            Event::Measured { .. } => {}
             Event::Noticed { name, text } if !self.talk.quiet => {
                 self.tell(&format!("{name}: {text}"))
             }

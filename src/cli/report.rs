@@ -24,6 +24,9 @@ pub(crate) struct Failure {
     pub(crate) causes: Vec<String>,
     pub(crate) hints: Vec<String>,
     pub(crate) retry_at: Option<Timestamp>,
+    /// How things stand, for people; JSON has it under the certificate's own keys.
+    #[serde(skip)]
+    pub(crate) standing: Vec<(&'static str, String)>,
 }
 
 fn by_name<S: serde::Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok, S::Error> {
@@ -33,7 +36,8 @@ fn by_name<S: serde::Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok, S:
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { exit, message, causes: Vec::new(), hints: Vec::new(), retry_at: None }
+        let (causes, hints, standing) = (Vec::new(), Vec::new(), Vec::new());
+        Self { exit, message, causes, hints, retry_at: None, standing }
     }
 
     /// Takes the texts of an error and of everything beneath it.
@@ -202,6 +206,9 @@ fn failure_text(failure: &Failure, name: Option<&CertName>) -> String {
     let mut text = format!("{red}error:{red:#} {about}{}\n", printable(&failure.message));
     for cause in &failure.causes {
         text += &format!("{red}caused by:{red:#} {}\n", printable(cause));
+    }
+    for (what, how) in &failure.standing {
+        text += &format!("{cyan}{what}:{cyan:#} {}\n", printable(how));
     }
     for hint in &failure.hints {
         text += &format!("{cyan}hint:{cyan:#} {}\n", printable(hint));

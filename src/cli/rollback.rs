@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::report::{Failure, Report};
 use super::{lines, renew};
 use crate::agent::put_back::Destination;
-use crate::agent::{Agent, Done, Trouble};
+use crate::agent::{Agent, Done};
 use crate::model::generation::{Generation, SnapshotId};
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;
@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context, args: &Rollback) -> Result<Report, Failure>
         } else {
             agent.put_back(&name, &destination(args)?, args.force).await
         };
-        Ok::<Done, Failure>(done.unwrap_or_else(|trouble| refused(&agent, &name, trouble)))
+        Ok::<Done, Failure>(done.unwrap_or_else(|trouble| agent.refused(&name, trouble)))
     })??;
     let mut report = renew::report(context, agent.store().layout(), &[done], false);
     report.text += &aftermath(&agent, &name, context.now())?;
@@ -45,12 +45,6 @@ fn destination(args: &Rollback) -> Result<Destination, Failure> {
             .map(Destination::Generation)
             .ok_or_else(|| Failure::config("generations count from 1")),
     }
-}
-
-/// A refusal, told with how the certificate stands.
-pub(super) fn refused(agent: &Agent, name: &CertName, trouble: Trouble) -> Done {
-    let standing = agent.standing(name).unwrap_or_default();
-    Done { standing, ..Done::failed(name.clone(), trouble) }
 }
 
 fn aftermath(agent: &Agent, name: &CertName, now: Timestamp) -> Result<String, Failure> {

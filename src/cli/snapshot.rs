@@ -8,7 +8,7 @@ use super::args::Snapshot;
 use super::context::Context;
 use super::exit::Exit;
 use super::report::{CertificateLine, Failure, Report};
-use super::{failure, lines, renew, rollback};
+use super::{failure, renew};
 use crate::agent::put_back::Destination;
 use crate::agent::{Agent, Done};
 use crate::model::generation::SnapshotId;
@@ -106,7 +106,7 @@ async fn restore_all(agent: &Agent, id: &SnapshotId, names: &[CertName]) -> Vec<
     let mut done = Vec::with_capacity(names.len());
     for name in names {
         let put = agent.put_back(name, &Destination::Snapshot(id.clone()), false).await;
-        done.push(put.unwrap_or_else(|trouble| rollback::refused(agent, name, trouble)));
+        done.push(put.unwrap_or_else(|trouble| agent.refused(name, trouble)));
     }
     done
 }

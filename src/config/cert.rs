@@ -5,13 +5,13 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use super::choice::{
-    self, AbsolutePath, CaChoice, Eab, Email, Hooks, Http01, Permissions, Profile,
-};
+use super::choice::{self, AbsolutePath, CaChoice, Eab, Email, Hooks, Permissions};
 use super::reader::{ConfigError, Node, Section, Source};
 use super::secret::{CredentialName, Secret, SecretSource, VariableName};
 use super::{file, keys, writer};
+use crate::acme::Profile;
 use crate::certificate::KeyType;
+use crate::challenge::Http01;
 use crate::model::challenge::ChallengeKind;
 use crate::model::name::Identifier;
 
@@ -212,7 +212,9 @@ fn read_http01(challenge: &Section<'_>) -> Result<Http01, ConfigError> {
     let port = challenge.value("http-01-port")?.map(|node| node.port()).transpose()?;
     match challenge.parse("webroot", AbsolutePath::parse)? {
         None => Ok(Http01::Standalone { address, port }),
-        Some(webroot) if address.is_none() && port.is_none() => Ok(Http01::Webroot(webroot)),
+        Some(webroot) if address.is_none() && port.is_none() => {
+            Ok(Http01::Webroot(webroot.as_path().to_owned()))
+        }
         Some(_) => {
             let why = "leave http-01-address and http-01-port out: the web server answers";
             Err(challenge.refuse("webroot", why))

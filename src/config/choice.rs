@@ -1,7 +1,6 @@
 //! The values settings are made of, each parsed or refused in one place for file and command line.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 
 use thiserror::Error;
@@ -200,23 +199,6 @@ impl fmt::Display for Email {
     }
 }
 
-/// A certificate profile of the CA (draft-ietf-acme-profiles §3).
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Profile {
-    /// Left out of the order where the CA does not offer it.
-    Preferred(String),
-    /// Without it there is no order.
-    Required(String),
-}
-
-impl Profile {
-    pub(crate) fn name(&self) -> &str {
-        match self {
-            Self::Preferred(name) | Self::Required(name) => name,
-        }
-    }
-}
-
 /// Reads a short text that a CA's own words are compared with: a profile, a chain, a key id.
 pub(crate) fn phrase(text: &str) -> Result<String, ChoiceError> {
     let fits = (1..=200).contains(&text.len()) && !text.chars().any(char::is_control);
@@ -225,21 +207,6 @@ pub(crate) fn phrase(text: &str) -> Result<String, ChoiceError> {
     }
     let why = "1 to 200 characters without control characters or outer spaces are allowed";
     Err(ChoiceError::new(text, "name", why))
-}
-
-/// How http-01 is answered.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Http01 {
-    /// By a listener of our own; `None` is every address, and the port the CA asks.
-    Standalone { address: Option<IpAddr>, port: Option<u16> },
-    /// By files below the directory a web server serves.
-    Webroot(AbsolutePath),
-}
-
-impl Default for Http01 {
-    fn default() -> Self {
-        Self::Standalone { address: None, port: None }
-    }
 }
 
 /// The operator's programs, run in order.

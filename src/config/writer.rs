@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use toml_edit::{Array, DocumentMut, Item, RawString, Table, TableLike, Value};
 
 use super::cert::CertSettings;
-use super::choice::{Eab, Http01, Profile};
+use super::choice::Eab;
 use super::keys::{CERT_TABLES, Keys};
 use super::secret::SecretSource;
+use crate::acme::Profile;
+use crate::challenge::Http01;
 use crate::deploy::hook::command::Command;
 
 const GREETING: &str = "\
@@ -76,7 +78,7 @@ fn render(settings: &CertSettings) -> DocumentMut {
 fn render_challenge(settings: &CertSettings, table: &mut Table) {
     put(table, "types", list(settings.challenges.iter().map(ToString::to_string)));
     match &settings.http01 {
-        Http01::Webroot(path) => put(table, "webroot", Some(path.as_str().into())),
+        Http01::Webroot(path) => put(table, "webroot", path.to_str().map(Into::into)),
         Http01::Standalone { address, port } => {
             put(table, "http-01-address", address.map(|ip: IpAddr| ip.to_string().into()));
             put(table, "http-01-port", port.map(|port| i64::from(port).into()));

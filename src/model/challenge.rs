@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use aws_lc_rs::digest;
-use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 
 use super::name::Identifier;
@@ -90,11 +89,6 @@ impl KeyAuthorization {
         let digest = digest::digest(&digest::SHA256, self.0.as_bytes());
         digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
     }
-
-    /// What dns-01 publishes as TXT (RFC 8555 §8.4).
-    pub(crate) fn dns_value(&self) -> String {
-        BASE64URL_NOPAD.encode(&self.digest())
-    }
 }
 
 impl fmt::Debug for KeyAuthorization {
@@ -163,7 +157,6 @@ mod tests {
         let answer = KeyAuthorization::new(&token, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
         let hex = "653471d42925d7eb4cd39a39cda8b34d3034c94cb90067ab78c8123560ba2e5f";
         assert_eq!(HEXLOWER.encode(&answer.digest()), hex);
-        assert_eq!(answer.dns_value(), "ZTRx1Ckl1-tM05o5zaizTTA0yUy5AGereMgSNWC6Ll8");
         assert!(!format!("{answer:?}").contains("eva"));
     }
 

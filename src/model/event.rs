@@ -42,6 +42,11 @@ pub(crate) enum Event {
         phase: Phase,
         took: Duration,
     },
+    /// Something only for those who asked for more.
+    Measured {
+        name: CertName,
+        text: String,
+    },
     /// Something worth a line to the operator although the run goes on.
     Noticed {
         name: CertName,

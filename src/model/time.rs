@@ -133,10 +133,6 @@ impl Validity {
         let left = self.not_after.since(now).as_secs_f64() / self.lifetime().as_secs_f64();
         left.clamp(0.0, 1.0)
     }
-
-    pub(crate) fn contains(self, at: Timestamp) -> bool {
-        self.not_before <= at && at <= self.not_after
-    }
 }
 
 /// Where the present comes from. The system's clock in production, a fixed one in tests.

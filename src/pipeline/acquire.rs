@@ -1,18 +1,22 @@
 //! From a key on disk to a generation in the archive.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use super::solvers::Chosen;
 use super::{Cause, Run};
-use crate::acme::{Account, AcmeError, Authorization, Issued, KeyAlgorithm, NewOrder, Order};
+use crate::acme::{
+    Account, AcmeError, Authorization, Issued, KeyAlgorithm, NewOrder, Order, Profile,
+};
 use crate::acme::{OrderStatus, PATIENCE, csr, fresh_key};
 use crate::certificate::{Chain, Key, KeyType};
-use crate::config::choice::Profile;
 use crate::model::challenge::Challenge;
+use crate::model::event::Event;
 use crate::model::generation::Generation;
 use crate::model::name::Identifier;
+use crate::model::time::in_words;
 use crate::pipeline::machine::{Acquire, State};
 use crate::schedule::ari_exempts;
 use crate::store::archive::{GenerationFiles, Meta};
@@ -38,10 +42,16 @@ impl Run<'_> {
         let opening = self.authority.account(&self.hands.store, &self.application);
         let (account, key) = tokio::join!(opening, self.key());
         let (account, key) = (account?.clone(), key?);
+        self.compare_clocks().await?;
         let profile = self.profile().await?;
         let mut order = self.open(&account, profile).await?;
         let issued = self.bring_home(&mut order, &key).await?;
         let chain = self.pick_chain(&order, &issued, &key).await?;
+        let sent = self.authority.session().await?.round_trips();
+        self.note(Event::Measured {
+            name: self.name.clone(),
+            text: format!("{sent} requests to the CA so far"),
+        });
         self.archive(&account, &order, &chain, &key)
     }
 
@@ -50,14 +60,14 @@ impl Run<'_> {
         let store = &self.hands.store;
         if let Some(pem) = store.pending_key(self.lock)? {
             let pending = Key::parse(&pem)?;
-            if pending.kind() == self.settings.key_type {
+            if pending.kind() == self.wanted.key_type {
                 return Ok(pending);
             }
         }
         let pem = match self.key_to_keep()? {
             Some(pem) => pem,
             None => {
-                let algorithm = algorithm(self.settings.key_type);
+                let algorithm = algorithm(self.wanted.key_type);
                 let made = tokio::task::spawn_blocking(move || fresh_key(algorithm)).await;
                 let pem = made.map_err(|_| Cause::Interrupted)??;
                 Zeroizing::new(pem.as_bytes().to_vec())
@@ -70,18 +80,36 @@ impl Run<'_> {
     /// The live key, where the settings say that it stays and it is of the kind they want.
     fn key_to_keep(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Cause> {
         let store = &self.hands.store;
-        let Some(live) = store.live(self.name)?.filter(|_| self.settings.reuse_key) else {
+        let Some(live) = store.live(self.name)?.filter(|_| self.wanted.reuse_key) else {
             return Ok(None);
         };
         let pem = store.read(self.name, live)?.privkey;
-        let fits = Key::parse(&pem)?.kind() == self.settings.key_type;
+        let fits = Key::parse(&pem)?.kind() == self.wanted.key_type;
         Ok(fits.then_some(pem))
+    }
+
+    /// Tells when this host and the CA disagree on what time it is: every date below hangs on it.
+    async fn compare_clocks(&self) -> Result<(), Cause> {
+        const TOLERANCE: Duration = Duration::from_secs(5 * 60);
+        let now = self.hands.clock.now();
+        let Some(theirs) = self.authority.session().await?.ca_time() else { return Ok(()) };
+        let (apart, how) = match theirs < now {
+            true => (now.since(theirs), "ahead of"),
+            false => (theirs.since(now), "behind"),
+        };
+        if apart > TOLERANCE {
+            let apart = in_words(apart);
+            self.notice(format!(
+                "this host's clock is {apart} {how} the CA's: check its NTP service"
+            ));
+        }
+        Ok(())
     }
 
     /// The profile to ask for (draft-ietf-acme-profiles §4: only what the directory advertises).
     async fn profile(&self) -> Result<Option<String>, Cause> {
         let offered = &self.authority.session().await?.directory().profiles;
-        match &self.settings.profile {
+        match self.wanted.profile {
             Some(wanted) if offered.contains_key(wanted.name()) => {
                 Ok(Some(wanted.name().to_owned()))
             }
@@ -97,7 +125,7 @@ impl Run<'_> {
                 Ok(None)
             }
             // Public CAs certify addresses for a few days only, under this profile.
-            None if self.settings.identifiers.iter().any(Identifier::is_ip) => {
+            None if self.wanted.identifiers.iter().any(Identifier::is_ip) => {
                 Ok(offered.contains_key("shortlived").then(|| "shortlived".to_owned()))
             }
             None => Ok(None),
@@ -110,7 +138,7 @@ impl Run<'_> {
             return Ok(order);
         }
         let mut wanted = NewOrder {
-            identifiers: self.settings.identifiers.clone(),
+            identifiers: self.wanted.identifiers.to_vec(),
             profile: profile.clone(),
             replaces: self.replaces(account).await?,
         };
@@ -146,7 +174,7 @@ impl Run<'_> {
     ) -> Result<Option<Order>, Cause> {
         let Some(journal) = &self.facts.order else { return Ok(None) };
         let set = |identifiers: &[Identifier]| identifiers.iter().cloned().collect::<BTreeSet<_>>();
-        let fits = set(&self.settings.identifiers) == set(&journal.identifiers)
+        let fits = set(self.wanted.identifiers) == set(&journal.identifiers)
             && journal.account_url == account.url()
             && journal.profile.as_deref() == profile;
         if fits {
@@ -233,9 +261,9 @@ impl Run<'_> {
     /// The first challenge, in the order of the settings, that the CA offers and we can answer.
     fn choose(&self, authorization: Authorization) -> Result<Answer, Cause> {
         let any_port = self.authority.takes_any_port();
-        for kind in &self.settings.challenges {
+        for kind in self.wanted.challenges {
             let offered = authorization.challenges.iter().find(|challenge| challenge.kind == *kind);
-            let chosen = self.hands.solvers.choose(self.settings, *kind, any_port)?;
+            let chosen = self.hands.solvers.choose(&self.wanted, *kind, any_port)?;
             if let (Some(challenge), Some(chosen)) = (offered.cloned(), chosen) {
                 return Ok(Answer { authorization, challenge, chosen });
             }
@@ -246,7 +274,7 @@ impl Run<'_> {
     /// The chain to serve: the preferred one where the CA has it, else the first that verifies.
     async fn pick_chain(&self, order: &Order, issued: &Issued, key: &Key) -> Result<Chain, Cause> {
         let first = Chain::parse(issued.chain_pem.as_bytes())?;
-        let preferred = self.settings.preferred_chain.as_deref();
+        let preferred = self.wanted.preferred_chain;
         let is_preferred = |chain: &Chain| {
             preferred.is_none_or(|cn| chain.issuer_names().iter().any(|name| name == cn))
         };
@@ -285,7 +313,7 @@ impl Run<'_> {
             chain: issuers.as_bytes(),
             fullchain: fullchain.as_bytes(),
             privkey: Zeroizing::new(key.pem().as_bytes().to_vec()),
-            access: self.access,
+            access: self.wanted.access,
             meta: Meta {
                 identifiers: chain.identifiers().into_iter().collect(),
                 ca: self.authority.name().to_owned(),
@@ -295,7 +323,7 @@ impl Run<'_> {
                 issued_at: self.hands.clock.now(),
                 validity: chain.validity(),
                 fingerprint: chain.fingerprint().to_string(),
-                ari_id: chain.ari_id().map(|id| id.to_string()),
+                ari_id: chain.ari_id().map(|id| id.as_str().to_owned()),
                 serial: chain.serial(),
                 key_type: key.kind().as_str().to_owned(),
             },

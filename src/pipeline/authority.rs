@@ -89,10 +89,11 @@ impl Authority {
         application: &Application,
     ) -> Result<Account, Cause> {
         let session = self.session().await?;
-        if let Some(file) = self.account_file(store)? {
-            if file.url.is_some() && !file.is_rolling_over() {
-                return Ok(session.account(&file)?);
-            }
+        if let Some(file) = self.account_file(store)?
+            && file.url.is_some()
+            && !file.is_rolling_over()
+        {
+            return Ok(session.account(&file)?);
         }
         let lock = self.lock(store)?;
         let mut file = match self.account_file(store)? {

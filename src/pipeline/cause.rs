@@ -5,7 +5,6 @@ use thiserror::Error;
 use crate::acme::{AcmeError, CsrError};
 use crate::certificate::{ChainError, KeyError, Refusal};
 use crate::challenge::SolverError;
-use crate::config::cert::Contradiction;
 use crate::deploy::hook::HookError;
 use crate::deploy::hook::directory::DirectoryError;
 use crate::model::challenge::ChallengeKind;
@@ -16,8 +15,6 @@ use crate::store::StoreError;
 /// Whatever ended a run; the rooms' own errors, and what only their meeting can show.
 #[derive(Debug, Error)]
 pub(crate) enum Cause {
-    #[error(transparent)]
-    Settings(#[from] Contradiction),
     #[error("{kind} is not supported by this version")]
     NoSolver { kind: ChallengeKind },
     #[error("the CA {ca} does not offer the profile {profile} (it offers {offered})")]
@@ -40,6 +37,8 @@ pub(crate) enum Cause {
     Key(#[from] KeyError),
     #[error("the certificate may not be put into service: {0}")]
     Refused(#[from] Refusal),
+    #[error("cert.pem and chain.pem of generation {generation} are not what fullchain.pem holds")]
+    Inconsistent { generation: Generation },
     #[error("generation {generation} is not what is live after the switch")]
     NotLive { generation: Generation },
     #[error(transparent)]
@@ -51,7 +50,7 @@ pub(crate) enum Cause {
     #[error("interrupted")]
     Interrupted,
     #[error("{cause}; going back failed too: {rollback}")]
-    Stuck { cause: Box<Cause>, rollback: Box<Cause> },
+    Stuck { cause: Box<Self>, rollback: Box<Self> },
 }
 
 impl Cause {
@@ -62,8 +61,8 @@ impl Cause {
             Self::Solver(error) => error.fault(),
             Self::Refused(refusal) => refusal.fault(),
             Self::Hook(error) => error.fault(),
-            Self::Settings(_)
-            | Self::NoSolver { .. }
+            Self::Store(error) => error.fault(),
+            Self::NoSolver { .. }
             | Self::NoProfile { .. }
             | Self::NoChallenge { .. }
             | Self::AccountLost { .. }
@@ -72,8 +71,8 @@ impl Cause {
             Self::Csr(_)
             | Self::Chain(_)
             | Self::Key(_)
+            | Self::Inconsistent { .. }
             | Self::NotLive { .. }
-            | Self::Store(_)
             | Self::Interrupted => Fault::Passing,
             Self::Stuck { cause, .. } => cause.fault(),
         }

@@ -32,7 +32,7 @@ impl Run<'_> {
     /// Runs the deploy hooks, the directory's first, each to its good end.
     async fn activate(&self, generation: Generation) -> Result<(), Cause> {
         let layout = self.hands.store.layout();
-        let all = hooks::of(layout, HookKind::Deploy, &self.settings.hooks.deploy)?;
+        let all = hooks::of(layout, HookKind::Deploy, self.wanted.deploy_hooks)?;
         let renewed = hooks::Renewed {
             name: self.name.clone(),
             live_dir: layout.live(self.name),

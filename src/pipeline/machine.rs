@@ -16,7 +16,7 @@ pub(crate) enum Outcome<C> {
     /// The generation is live and its targets took it.
     Renewed(Generation),
     /// The generation lies in the archive and waits: what is live is pinned.
-    Stocked(Generation),
+    Stocked,
     /// Nothing that was in service was touched.
     Untouched(C),
     /// The generation is live, being the first, but a target did not take it; it is tried again.
@@ -24,7 +24,7 @@ pub(crate) enum Outcome<C> {
     /// It failed after the switch; the earlier generation is live again.
     RolledBack(Generation, C),
     /// It failed after the switch, and going back failed too.
-    NeedsOperator(Generation, C),
+    NeedsOperator(C),
 }
 
 /// Where a run stands. `C` is the cause of a failure, opaque to the machine.
@@ -127,7 +127,7 @@ impl Validate {
 
     /// Verified, but not to go live now.
     pub(crate) fn kept<C>(self) -> State<C> {
-        State::Done(Outcome::Stocked(self.generation))
+        State::Done(Outcome::Stocked)
     }
 
     pub(crate) fn verified<C>(self) -> State<C> {
@@ -188,16 +188,12 @@ impl<C> RollBack<C> {
         self.previous
     }
 
-    pub(crate) fn generation(&self) -> Generation {
-        self.generation
-    }
-
     pub(crate) fn restored(self) -> State<C> {
         State::Done(Outcome::RolledBack(self.generation, self.cause))
     }
 
     /// `cause` now also says why going back failed.
     pub(crate) fn stuck(self, explain: impl FnOnce(C) -> C) -> State<C> {
-        State::Done(Outcome::NeedsOperator(self.generation, explain(self.cause)))
+        State::Done(Outcome::NeedsOperator(explain(self.cause)))
     }
 }

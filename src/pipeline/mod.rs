@@ -20,10 +20,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::config::cert::CertSettings;
+use crate::acme::Profile;
+use crate::certificate::KeyType;
+use crate::challenge::Http01;
+use crate::deploy::hook::command::Command;
+use crate::model::challenge::ChallengeKind;
 use crate::model::event::{Event, Phase, Sink};
 use crate::model::generation::Generation;
-use crate::model::name::CertName;
+use crate::model::name::{CertName, Identifier};
 use crate::model::time::Clock;
 use crate::store::Store;
 use crate::store::disk::Access;
@@ -48,6 +52,24 @@ pub(crate) enum Task {
     Deploy(Generation),
 }
 
+/// What is wanted of a certificate, as far as a run needs to know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) identifiers: &'a [Identifier],
+    pub(crate) profile: Option<&'a Profile>,
+    /// Common name of an issuer whose chain is preferred.
+    pub(crate) preferred_chain: Option<&'a str>,
+    pub(crate) key_type: KeyType,
+    pub(crate) reuse_key: bool,
+    /// In the order in which they are tried.
+    pub(crate) challenges: &'a [ChallengeKind],
+    pub(crate) http01: &'a Http01,
+    pub(crate) tls_alpn01_port: Option<u16>,
+    pub(crate) deploy_hooks: &'a [Command],
+    /// Who may read the key besides us.
+    pub(crate) access: Access,
+}
+
 /// The hands all runs of a process share.
 pub(crate) struct Hands {
     pub(crate) store: Arc<Store>,
@@ -64,13 +86,11 @@ pub(crate) struct Run<'a> {
     pub(crate) authority: &'a Authority,
     pub(crate) application: Application,
     pub(crate) name: &'a CertName,
-    pub(crate) settings: &'a CertSettings,
+    pub(crate) wanted: Wanted<'a>,
     pub(crate) lock: &'a Lock,
     pub(crate) task: Task,
     /// What is known of the certificate; changed and saved as the run goes.
     pub(crate) facts: &'a mut Facts,
-    /// Who may read the key besides us.
-    pub(crate) access: Access,
     /// The settings file to write once a certificate exists that needs it.
     pub(crate) new_settings: Option<String>,
     pub(crate) phases: Vec<(Phase, Duration)>,

@@ -23,10 +23,9 @@ impl Run<'_> {
 
     /// Everything the order needs from this host, tried before the CA hears of it.
     async fn ready_to_order(&self) -> Result<(), Cause> {
-        self.settings.check()?;
-        for kind in &self.settings.challenges {
+        for kind in self.wanted.challenges {
             let any_port = self.authority.takes_any_port();
-            match self.hands.solvers.choose(self.settings, *kind, any_port)? {
+            match self.hands.solvers.choose(&self.wanted, *kind, any_port)? {
                 Some(chosen) => chosen.solver.precheck().await?,
                 None => return Err(Cause::NoSolver { kind: *kind }),
             }

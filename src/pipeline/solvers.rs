@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Wanted;
 use crate::challenge::http01::Standalone;
 use crate::challenge::tls_alpn01::TlsAlpn;
 use crate::challenge::webroot::Webroot;
-use crate::challenge::{Listen, Solver, SolverError};
-use crate::config::cert::CertSettings;
-use crate::config::choice::Http01;
+use crate::challenge::{Http01, Listen, Solver, SolverError};
 use crate::model::challenge::{ChallengeKind, ValidationPorts};
 
 type Shared<T> = Mutex<HashMap<(Listen, u16), Arc<T>>>;
@@ -40,12 +39,12 @@ impl Chosen {
 }
 
 impl Solvers {
-    /// The solver of `kind` as `settings` want it; `None` where this build has none.
+    /// The solver of `kind` as it is wanted; `None` where this build has none.
     ///
     /// `any_port` says that the CA can be told the port: then a free one does unless one is given.
     pub(crate) fn choose(
         &self,
-        settings: &CertSettings,
+        wanted: &Wanted<'_>,
         kind: ChallengeKind,
         any_port: bool,
     ) -> Result<Option<Chosen>, SolverError> {
@@ -53,9 +52,9 @@ impl Solvers {
             |port: Option<u16>, usual| port.unwrap_or(if any_port { 0 } else { usual });
         let wide = if any_port { Listen::Loopback } else { Listen::Everywhere };
         let listen = |address: Option<IpAddr>| address.map_or(wide, Listen::At);
-        match (kind, &settings.http01) {
+        match (kind, wanted.http01) {
             (ChallengeKind::Http01, Http01::Webroot(root)) => {
-                let solver = Arc::new(Webroot::new(root.as_path().to_owned())?);
+                let solver = Arc::new(Webroot::new(root.clone())?);
                 Ok(Some(Chosen { solver, port: Arc::new(|| None) }))
             }
             (ChallengeKind::Http01, Http01::Standalone { address, port }) => {
@@ -69,7 +68,7 @@ impl Solvers {
                     Http01::Standalone { address, .. } => *address,
                     Http01::Webroot(_) => None,
                 };
-                let port = or_default(settings.tls_alpn01_port, 443);
+                let port = or_default(wanted.tls_alpn01_port, 443);
                 let solver = shared(&self.tls_alpn01, listen(address), port, TlsAlpn::new);
                 let its_port = Arc::clone(&solver);
                 Ok(Some(Chosen { solver, port: Arc::new(move || its_port.port()) }))

@@ -22,6 +22,10 @@ impl Run<'_> {
     fn judge_archived(&self, generation: Generation) -> Result<(), Cause> {
         let stored = self.hands.store.read(self.name, generation)?;
         let (chain, key) = (Chain::parse(&stored.fullchain)?, Key::parse(&stored.privkey)?);
+        let split = (chain.leaf_pem(), chain.issuers_pem());
+        if (split.0.as_bytes(), split.1.as_bytes()) != (&stored.cert, &stored.chain) {
+            return Err(Cause::Inconsistent { generation });
+        }
         let identifiers = stored.meta.identifiers.iter().cloned().collect();
         self.judge_as(&chain, &key, &identifiers, stored.meta.profile.as_deref())
     }
@@ -33,7 +37,7 @@ impl Run<'_> {
         key: &Key,
         profile: Option<&str>,
     ) -> Result<(), Cause> {
-        let identifiers = self.settings.identifiers.iter().cloned().collect();
+        let identifiers = self.wanted.identifiers.iter().cloned().collect();
         self.judge_as(chain, key, &identifiers, profile)
     }
 

@@ -16,7 +16,6 @@ use tokio_rustls::client::TlsStream;
 
 use super::host_port::HostPort;
 use super::witness::Witness;
-use crate::model::fault::Fault;
 use crate::model::name::Identifier;
 
 /// What was served.
@@ -47,17 +46,6 @@ pub(crate) enum ProbeError {
     NoAddress { host: Identifier },
     #[error("no TLS handshake with {at}: {}", listed(tried))]
     NoHandshake { at: HostPort, tried: Vec<Attempt> },
-}
-
-impl ProbeError {
-    pub(crate) fn fault(&self) -> Fault {
-        match self {
-            Self::ServerName { .. } => Fault::Permanent,
-            Self::Resolve { .. } | Self::NoAddress { .. } | Self::NoHandshake { .. } => {
-                Fault::Passing
-            }
-        }
-    }
 }
 
 /// An address that did not do.

@@ -40,13 +40,6 @@ pub(crate) enum Due {
     Blocked(Timestamp, Reason),
 }
 
-impl Due {
-    pub(crate) fn reason(self) -> Reason {
-        let (Self::Now(reason) | Self::At(_, reason) | Self::Blocked(_, reason)) = self;
-        reason
-    }
-}
-
 /// Why an instant was chosen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Reason {
@@ -69,13 +62,6 @@ impl Reason {
             Self::Ari(_) | Self::Emergency(_) => "ari",
             Self::Lifetime | Self::LastTwentieth => "lifetime",
             Self::Retry { .. } => "retry",
-        }
-    }
-
-    pub(crate) fn window(self) -> Option<Window> {
-        match self {
-            Self::Ari(window) | Self::Emergency(window) => Some(window),
-            _ => None,
         }
     }
 }

@@ -157,7 +157,7 @@ pub(crate) struct NewFile<'a> {
 
 /// A held kernel lock; let go when dropped.
 #[derive(Debug)]
-pub(crate) struct LockFile(File);
+pub(crate) struct LockFile(#[expect(dead_code, reason = "held, not read")] File);
 
 /// The acts. Every change of the disk is one of these, so that a test can stop after any of them.
 ///

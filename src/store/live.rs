@@ -54,7 +54,9 @@ impl Store {
             Some(Kind::Symlink) => "is a symbolic link, which is not followed",
             Some(Kind::Other) => "is neither a file nor a directory",
         };
-        let aside = dir.with_extension("aside");
+        // Hidden, or it would pass for a certificate itself.
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        let aside = dir.with_file_name(format!(".{name}.aside"));
         let mend = format!("mv -n {} {}", permissions::quoted(dir), permissions::quoted(&aside));
         Err(StoreError::Refused { path: dir.to_owned(), what: what.to_owned(), mend })
     }

@@ -24,7 +24,6 @@ mod sealed;
 pub(crate) mod snapshot;
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,6 +59,8 @@ pub(crate) enum StoreError {
     NoSnapshot(SnapshotId),
     #[error("snapshot {id} holds nothing of {name} that was in service")]
     NotInSnapshot { id: SnapshotId, name: CertName },
+    #[error("there is no certificate to take a snapshot of")]
+    NothingToKeep,
     /// `mend` is the command that removes the cause.
     #[error("{} {what}", path.display())]
     Refused { path: PathBuf, what: String, mend: String },
@@ -74,14 +75,10 @@ impl StoreError {
             Self::Damaged { .. }
             | Self::NewerSchema { .. }
             | Self::NoSnapshot(_)
+            | Self::NothingToKeep
             | Self::NotInSnapshot { .. }
             | Self::Refused { .. } => Fault::Permanent,
         }
-    }
-
-    /// Whether no certificate can be issued or deployed because the disk does not take it.
-    pub(crate) fn is_disk(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::Disk(_) | Self::Full { .. })
     }
 }
 
@@ -144,8 +141,7 @@ impl Store {
 
     /// Makes a root and the missing directories above it, after a look at who could bend the way.
     fn make_way(&self, root: &Path) -> Result<(), StoreError> {
-        let above = root.parent().filter(|above| !above.as_os_str().is_empty());
-        match above {
+        match root.parent().filter(|above| !above.as_os_str().is_empty()) {
             Some(above) if self.disk.look(above)?.is_none() => self.make_way(above)?,
             Some(above) => permissions::check_way_above(above)?,
             None => {}
@@ -228,13 +224,6 @@ impl Store {
     pub(crate) fn remove_account(&self, lock: &AccountLock, id: &Label) -> Result<(), StoreError> {
         self.disk.remove_file(&self.layout.account(lock.ca(), id))?;
         Ok(self.disk.sync_dir(&self.layout.accounts(lock.ca()))?)
-    }
-
-    /// The accounts held at a CA.
-    pub(crate) fn accounts(&self, ca: &Label) -> Result<Vec<Label>, StoreError> {
-        let entries = self.disk.list(&self.layout.accounts(ca))?;
-        let stem = |entry: &OsString| Label::parse(entry.to_str()?.strip_suffix(".json")?);
-        Ok(entries.iter().filter_map(stem).collect())
     }
 
     fn read_secret(&self, path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {

@@ -18,6 +18,9 @@ use crate::model::generation::{Generation, SnapshotId};
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;
 
+/// How many snapshots of each certificate stay.
+pub(crate) const KEEP: usize = 7;
+
 /// A snapshot as `snapshot list` shows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct SnapshotInfo {
@@ -68,14 +71,16 @@ impl Store {
     /// Takes what is in service of these certificates, their settings and their states.
     ///
     /// A certificate with nothing whole in service is part of it with its settings and state alone.
-    /// Of no certificates at all there is no snapshot: at least one lock is expected.
+    ///
+    /// # Errors
+    /// [`StoreError::NothingToKeep`] without any lock.
     pub(crate) fn take_snapshot(
         &self,
         locks: &[&Lock],
         reason: &str,
         at: Timestamp,
     ) -> Result<SnapshotId, StoreError> {
-        let first = locks.first().expect("a snapshot is of at least one certificate").name();
+        let first = locks.first().ok_or(StoreError::NothingToKeep)?.name();
         let next = self.layout.snapshot_next(first);
         self.disk.remove_tree(&next)?;
         let taken = self.fill_snapshot(&next, locks, reason, at).and_then(|()| {

@@ -1,5 +1,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
 use proptest::prelude::*;
 
@@ -229,7 +230,7 @@ fn a_new_file_explains_itself() {
         identifiers: names(&["example.com", "127.0.0.1"]),
         cas: vec![CaChoice::Embedded],
         profile: Some(Profile::Preferred("shortlived".to_owned())),
-        http01: Http01::Webroot(AbsolutePath::parse("/var/www/html").unwrap()),
+        http01: Http01::Webroot(PathBuf::from("/var/www/html")),
         hooks: Hooks {
             deploy: vec![Command::split("systemctl reload nginx").unwrap()],
             ..Hooks::default()
@@ -276,7 +277,7 @@ fn only_what_differs_changes() {
     assert_eq!(changed, FULL.replace(", \"https://ca.example/dir\"", ""));
 
     let changed = write_over(FULL, |settings| {
-        settings.http01 = Http01::Webroot(AbsolutePath::parse("/w").unwrap());
+        settings.http01 = Http01::Webroot(PathBuf::from("/w"));
     });
     let (gone, come) = difference(FULL, &changed);
     assert_eq!(gone, ["http-01-address = \"::1\"", "http-01-port = 8080"]);
@@ -388,7 +389,7 @@ fn any_settings() -> impl Strategy<Value = CertSettings> {
             profile: name.clone().map(Profile::Preferred),
             preferred_chain: name,
             http01: match webroot {
-                Some(path) => Http01::Webroot(AbsolutePath::parse(&path).unwrap()),
+                Some(path) => Http01::Webroot(PathBuf::from(&path)),
                 None => Http01::Standalone { address: None, port },
             },
             tls_alpn01_port: port,

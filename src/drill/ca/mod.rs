@@ -58,7 +58,6 @@ use serve::Doors;
 pub(crate) use settings::Settings;
 use state::Ca;
 
-use crate::model::fault::Fault;
 use crate::model::time::{Timestamp, Validity};
 
 /// How long the certificate of the server itself is good; it is made anew at every start.
@@ -88,17 +87,6 @@ pub(crate) enum CaError {
     Sign(#[from] rcgen::Error),
     #[error("the embedded CA cannot set up TLS")]
     Tls(#[from] rustls::Error),
-}
-
-impl CaError {
-    pub(crate) fn fault(&self) -> Fault {
-        match self {
-            Self::Listen { .. } | Self::Keep { .. } => Fault::Passing,
-            Self::NotLoopback(_) | Self::Damaged { .. } | Self::Sign(_) | Self::Tls(_) => {
-                Fault::Permanent
-            }
-        }
-    }
 }
 
 /// An embedded CA at work. Dropping it stops it at once.

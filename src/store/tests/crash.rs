@@ -34,7 +34,15 @@ fn run(store: &Store, serial: &str) -> Result<Generation, StoreError> {
 
 fn order(serial: &str) -> OrderJournal {
     let Meta { order_url, ca, account_url, identifiers, .. } = meta(serial);
-    OrderJournal { url: order_url, ca, account_url, replaces: None, identifiers, opened_at: at(0) }
+    OrderJournal {
+        url: order_url,
+        ca,
+        account_url,
+        replaces: None,
+        identifiers,
+        profile: None,
+        opened_at: at(0),
+    }
 }
 
 /// Runs with a failure at every change until one gets through untouched; returns how many there were.
@@ -86,7 +94,7 @@ fn look_after(home: &Home, n: usize, lacks: Lacks, renewal: bool, ended: bool, c
         assert_eq!(home.leftovers().iter().find(|path| hidden(path)), None, "{context}");
         if let Some(intent) = recovery.unfinished {
             assert_eq!(store.live(&name()).unwrap(), Some(intent.to), "{context}");
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 store.switch_back(&lock).expect(context);
                 assert_eq!(served(&store).as_deref(), Some(if renewal { "old" } else { "new" }));
             }
@@ -179,4 +187,27 @@ fn a_failed_sync_is_answered_with_new_inodes_once() {
         }
     }
     assert_eq!(retried, 5 + 3, "five files, the archive twice, the folder once");
+}
+
+#[test]
+fn a_way_back_once_begun_is_gone_to_its_end() {
+    for fails_at in 1.. {
+        let home = Home::new();
+        let whole = home.open();
+        let lock = whole.lock(&name()).unwrap();
+        deploy(&whole, &lock, "old").unwrap();
+        let bad = publish(&whole, &lock, "new").unwrap();
+        let snapshot = whole.take_snapshot(&[&lock], "test", at(1)).unwrap();
+        whole.switch(&lock, bad, &snapshot).unwrap();
+        let disk = Arc::new(Crashing::new(fails_at, Failure::Crash, Lacks::default()));
+        let back = Store::at(home.layout(), disk.clone()).switch_back(&lock);
+        let recovery = whole.recover(&lock).unwrap();
+        let judged = recovery.state.bad.contains(&bad);
+        assert_eq!(served(&whole).as_deref(), Some(if judged { "old" } else { "new" }));
+        assert_eq!(recovery.unfinished.is_none(), judged, "crash at {fails_at}");
+        if !disk.failed() {
+            assert_eq!(back.unwrap(), Some(number(1)));
+            return;
+        }
+    }
 }

@@ -202,7 +202,8 @@ fn a_generation_nobody_judged_does_not_go_live_by_itself() {
 fn what_is_not_ours_is_neither_followed_nor_removed() {
     let outside = Home::new();
     overwrite(&outside.path().join("precious"), b"x");
-    let plants: [(&str, &dyn Fn(&Path)); 4] = [
+    type Plant<'a> = &'a dyn Fn(&Path);
+    let plants: [(&str, Plant<'_>); 4] = [
         ("file", &|live| overwrite(live, b"something")),
         ("dangling", &|live| symlink("nowhere", live).unwrap()),
         ("outside", &|live| symlink(outside.path(), live).unwrap()),

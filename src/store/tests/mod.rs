@@ -97,6 +97,8 @@ fn meta(serial: &str) -> Meta {
         issued_at: at(0),
         validity: Validity { not_before: at(0), not_after: at(576_000) },
         fingerprint: "00".repeat(32),
+        ari_id: None,
+        serial: "00ff".to_owned(),
         key_type: "p256".to_owned(),
     }
 }

@@ -1,0 +1,40 @@
+# make          the release binary
+# make test     everything that can be checked here; what could not run is listed at the end
+# make bench    our figures beside those of the peers that are installed, in one run
+# make generate man page and completions from the command line's definition
+# make deny     licences, sources and bans of the dependencies (needs cargo-deny)
+
+CARGO ?= cargo
+CANNOT_RUN := target/cannot-run.txt
+
+.PHONY: build dist test tools bench generate deny
+
+build:
+	$(CARGO) build --release --locked
+
+# The shipped artefact: smaller and slower to build.
+dist:
+	$(CARGO) build --profile dist --locked
+
+tools:
+	tests/setup.sh
+
+test: tools
+	@mkdir -p target && rm -f $(CANNOT_RUN)
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) test --locked
+	@if [ -s $(CANNOT_RUN) ]; then echo "could not run here:"; sort -u $(CANNOT_RUN); fi
+
+bench: tools
+	$(CARGO) bench --locked
+
+generate: build
+	mkdir -p man completions
+	target/release/acmeagent generate man > man/acmeagent.1
+	target/release/acmeagent generate completions bash > completions/acmeagent.bash
+	target/release/acmeagent generate completions zsh > completions/_acmeagent
+	target/release/acmeagent generate completions fish > completions/acmeagent.fish
+
+deny:
+	$(CARGO) deny check licenses bans sources
