@@ -41,7 +41,7 @@ fn from_its_creation_to_its_end() {
     let _ = account(&agent, &ca, "deactivate", &[]).exits(0).shows(&["closed for good"]);
     let ran = agent.run(&["renew", "--force"]);
     assert_ne!(ran.code, 0, "a closed account orders nothing: {ran:?}");
-    assert!(ran.stderr.contains("live is generation 1"), "{ran:?}");
+    assert!(ran.stderr.contains("live: generation 1"), "{ran:?}");
     assert_eq!(ca.issued(), 1);
 }
 

@@ -263,7 +263,7 @@ fn a_ca_that_is_not_there_or_not_trusted() {
     let agent = Agent::new();
     let server = format!("https://127.0.0.1:{nobody}/dir");
     let ran = agent.run(&["issue", "-d", "a.example", "--server", &server, "--http-01-port", "0"]);
-    let _ = ran.exits(3).says(&[&format!("127.0.0.1:{nobody}"), "refused", "nothing is live"]);
+    let _ = ran.exits(3).says(&[&format!("127.0.0.1:{nobody}"), "refused", "live: nothing"]);
     let ca = Ca::start();
     let ran = agent.run(&["issue", "-d", "a.example", "--server", &ca.directory, "--http-01-port", "0"]);
     assert_ne!(ran.code, 0);
@@ -327,7 +327,7 @@ fn interrupted_while_a_validation_is_pending() {
             }
             run.signal(signal);
             let asked = Instant::now();
-            let ran = run.ends().exits(3).says(&["interrupted", "nothing is live"]);
+            let ran = run.ends().exits(3).says(&["interrupted", "live: nothing"]);
             assert!(asked.elapsed() < Duration::from_secs(5), "{ran:?}");
             assert_eq!(count(), 0, "answers were taken back");
             TcpListener::bind((Ipv4Addr::LOCALHOST, own_port)).expect("the port is free again");

@@ -101,7 +101,7 @@ fn a_pre_hook_that_fails_prevents_the_order() {
     let _ = agent.run(&["issue", "-d", NAME, "--pre-hook", "/bin/false"]).exits(0);
     let before = agent.files();
     let ran = agent.run(&["renew", "--force", NAME]).exits(3);
-    let _ = ran.says(&["/bin/false ended with exit code 1", "live is generation 1", "tries again"]);
+    let _ = ran.says(&["/bin/false ended with exit code 1", "live: generation 1", "tries again"]);
     assert_eq!(agent.issued(), 1);
     assert_eq!(agent.files(), before);
 }
@@ -130,7 +130,7 @@ fn a_deploy_hook_that_fails_is_rolled_back_and_tried_again() {
         let (agent, block) = refused();
         let before = agent.read("live/a.example/fullchain.pem");
         let ran = agent.run(&["renew", "--force"]).exits(6);
-        let ran = ran.says(&["hook ended with exit code 9", "no thanks", "live is generation 1"]);
+        let ran = ran.says(&["hook ended with exit code 9", "no thanks", "live: generation 1"]);
         assert_eq!(agent.read("live/a.example/fullchain.pem"), before, "{ran:?}");
         assert_eq!(log(&agent), ["1", "2", "1"], "the server is told of the old one again");
         agent.assert_live_pair(NAME);
@@ -168,7 +168,7 @@ fn a_deploy_hook_that_fails_at_the_first_issue() {
     script(&hook, "exit 4");
     let hook = hook.to_str().unwrap();
     let ran = agent.run(&["issue", "-d", NAME, "--deploy-hook", hook]).exits(5);
-    let _ = ran.says(&["hook ended with exit code 4", "live is generation 1", "tries again"]);
+    let _ = ran.says(&["hook ended with exit code 4", "live: generation 1", "tries again"]);
     assert_eq!(agent.generations(NAME), 1);
     script(agent.path("hook").as_path(), &format!("echo again >> {}", agent.path("log").display()));
     let _ = agent.run(&["renew", NAME]).exits(0);

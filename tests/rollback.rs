@@ -72,7 +72,7 @@ fn to_one_by_its_number_and_step_by_step() {
     }
     let before = agent.files();
     let ran = agent.run(&["rollback", NAME]).exits(2);
-    let _ = ran.says(&["there is no earlier generation", "live is generation 1"]);
+    let _ = ran.says(&["there is no earlier generation", "live: generation 1"]);
     let _ = agent.run(&["rollback", NAME, "--to", "9"]).exits(2).says(&["no generation 9"]);
     let _ = agent.run(&["rollback", NAME, "--to", "0"]).exits(2).says(&["count from 1"]);
     assert_eq!(agent.files(), before);
@@ -108,7 +108,7 @@ fn an_expired_one_only_by_force() {
     let _ = later(&["renew"]).exits(0).shows(&["issued generation 2"]);
     let before = agent.read("live/127.0.0.1/cert.pem");
     let ran = later(&["rollback", name]).exits(11);
-    let _ = ran.says(&["generation 1 expired at", "--force", "live is generation 2"]);
+    let _ = ran.says(&["generation 1 expired at", "--force", "live: generation 2"]);
     assert_eq!(agent.read("live/127.0.0.1/cert.pem"), before);
     let ran = later(&["rollback", name, "--force"]).exits(0);
     assert_ne!(agent.read("live/127.0.0.1/cert.pem"), before, "{ran:?}");
