@@ -92,6 +92,15 @@ impl fmt::Display for ChallengeFailure {
     }
 }
 
+/// A TLS error as it is, or inside the I/O errors it travels in.
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let carrier = error.downcast_ref::<std::io::Error>();
+    match carrier.and_then(std::io::Error::get_ref) {
+        Some(inner) => tls_error(inner),
+        None => error.downcast_ref(),
+    }
+}
+
 fn list(failures: &[ChallengeFailure]) -> String {
     failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -154,6 +163,16 @@ impl AcmeError {
             | Self::OrderInvalid { problem, .. } => Some(problem),
             _ => None,
         }
+    }
+
+    /// Whether the CA's own TLS certificate leads to no root that is trusted.
+    pub(crate) fn is_untrusted(&self) -> bool {
+        use rustls::{CertificateError, Error};
+        let Self::Unreachable { source, .. } = self else { return false };
+        let causes = std::iter::successors(Some(source as &dyn std::error::Error), |e| e.source());
+        causes.filter_map(tls_error).any(|error| {
+            matches!(error, Error::InvalidCertificate(CertificateError::UnknownIssuer))
+        })
     }
 
     /// Whether the same order without `replaces` should be tried once (RFC 9773 §5).

@@ -178,6 +178,7 @@ impl Agent {
             task,
             facts: &mut standing.facts,
             new_settings: wish.new_settings.take(),
+            usable: Vec::new(),
             phases: Vec::new(),
             ari_exempt: None,
         };

@@ -163,9 +163,9 @@ pub(crate) struct OrderFlags {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Challenge")]
 pub(crate) struct ChallengeFlags {
-    /// Challenge type: http-01 or tls-alpn-01 (default http-01)
-    #[arg(long, value_name = "TYPE")]
-    pub(crate) challenge: Option<String>,
+    /// Challenge type: http-01 or tls-alpn-01 (default http-01; repeat in order of preference)
+    #[arg(long, value_name = "TYPE", action = ArgAction::Append)]
+    pub(crate) challenge: Vec<String>,
     /// Answer http-01 by files under this web root
     #[arg(short = 'w', long, value_name = "DIR", conflicts_with = "standalone")]
     pub(crate) webroot: Option<PathBuf>,

@@ -153,6 +153,27 @@ pub(super) fn hint_of_contradiction(contradiction: &Contradiction) -> Option<Str
     })
 }
 
+fn hint_of_acme(error: &AcmeError) -> Option<&'static str> {
+    Some(match error {
+        AcmeError::TermsNotAgreed { .. } => "read them, then add --agree-tos",
+        AcmeError::EabRequired => {
+            "get them from the CA, then add --eab-kid and --eab-hmac-key-file"
+        }
+        error if error.is_untrusted() => {
+            "if this is a private CA, give the root of its HTTPS certificate with --ca-root"
+        }
+        AcmeError::Unreachable { .. } | AcmeError::TimedOut { .. } => {
+            "check that this host resolves names and reaches the CA by HTTPS"
+        }
+        AcmeError::Unproven { failures } if failures.iter().any(|f| f.challenge == "http-01") => {
+            "port 80 of every name must reach this host, or the web server of --webroot"
+        }
+        AcmeError::Unproven { .. } => "port 443 of every name must reach this host",
+        AcmeError::Paused { .. } => "visit that page, then run this again",
+        _ => return None,
+    })
+}
+
 fn hint_of_cause(cause: &Cause) -> Option<String> {
     match cause {
         Cause::Hook(error) => error.hint(),
@@ -161,12 +182,7 @@ fn hint_of_cause(cause: &Cause) -> Option<String> {
         Cause::AccountLost { ca } => Some(format!(
             "bring accounts/{ca}/ back from a copy, or register anew with `acmeagent account register --ca {ca}`"
         )),
-        Cause::Acme(AcmeError::TermsNotAgreed { .. }) => {
-            Some("read them, then add --agree-tos".to_owned())
-        }
-        Cause::Acme(AcmeError::EabRequired) => {
-            Some("get them from the CA, then add --eab-kid and --eab-hmac-key-file".to_owned())
-        }
+        Cause::Acme(error) => hint_of_acme(error).map(str::to_owned),
         Cause::NoSolver { .. } => Some("use http-01 or tls-alpn-01".to_owned()),
         _ => None,
     }

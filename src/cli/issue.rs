@@ -152,13 +152,9 @@ fn apply_challenge(
     settings: &mut CertSettings,
     flags: &ChallengeFlags,
 ) -> Result<(), Failure> {
-    if let Some(kind) = &flags.challenge {
-        let known = ChallengeKind::ALL.map(ChallengeKind::as_str).join(", ");
-        let kind = ChallengeKind::parse(kind).ok_or_else(|| {
-            Failure::config(format!("{kind:?} is no challenge type"))
-                .hint(format!("known are {known}"))
-        })?;
-        settings.challenges = vec![kind];
+    if !flags.challenge.is_empty() {
+        let kinds = flags.challenge.iter().map(|kind| challenge_kind(kind));
+        settings.challenges = kinds.collect::<Result<_, _>>()?;
     }
     if let Some(webroot) = &flags.webroot {
         let root = AbsolutePath::resolve(&context.around.cwd, webroot).map_err(config)?;
@@ -178,6 +174,13 @@ fn apply_challenge(
     }
     settings.tls_alpn01_port = flags.tls_alpn_01_port.or(settings.tls_alpn01_port);
     Ok(())
+}
+
+fn challenge_kind(text: &str) -> Result<ChallengeKind, Failure> {
+    let known = ChallengeKind::ALL.map(ChallengeKind::as_str).join(", ");
+    ChallengeKind::parse(text).ok_or_else(|| {
+        Failure::config(format!("{text:?} is no challenge type")).hint(format!("known are {known}"))
+    })
 }
 
 fn apply_key(settings: &mut CertSettings, flags: &KeyFlags) -> Result<(), Failure> {

@@ -151,9 +151,9 @@ impl Run<'_> {
             opened => opened,
         };
         let order = opened?;
-        let window = self.facts.ari.as_ref().map(|ari| ari.window);
-        self.ari_exempt =
-            Some(wanted.replaces.is_some() && ari_exempts(window, self.hands.clock.now()));
+        let advice =
+            self.facts.ari.as_ref().filter(|ari| wanted.replaces.as_ref() == Some(&ari.cert_id));
+        self.ari_exempt = Some(ari_exempts(advice.map(|ari| ari.window), self.hands.clock.now()));
         self.facts.order = Some(OrderJournal {
             url: order.url().to_owned(),
             ca: self.authority.name().to_owned(),
@@ -261,7 +261,7 @@ impl Run<'_> {
     /// The first challenge, in the order of the settings, that the CA offers and we can answer.
     fn choose(&self, authorization: Authorization) -> Result<Answer, Cause> {
         let any_port = self.authority.takes_any_port();
-        for kind in self.wanted.challenges {
+        for kind in &self.usable {
             let offered = authorization.challenges.iter().find(|challenge| challenge.kind == *kind);
             let chosen = self.hands.solvers.choose(&self.wanted, *kind, any_port)?;
             if let (Some(challenge), Some(chosen)) = (offered.cloned(), chosen) {

@@ -93,6 +93,8 @@ pub(crate) struct Run<'a> {
     pub(crate) facts: &'a mut Facts,
     /// The settings file to write once a certificate exists that needs it.
     pub(crate) new_settings: Option<String>,
+    /// The challenge types that work on this host, as the precheck found.
+    pub(crate) usable: Vec<ChallengeKind>,
     pub(crate) phases: Vec<(Phase, Duration)>,
     /// Whether the order carried `replaces` within the CA's window, and so costs nothing.
     pub(crate) ari_exempt: Option<bool>,

@@ -1,6 +1,7 @@
 //! Before anything is asked of a CA: can this end well?
 
 use super::{Cause, Run, Task};
+use crate::model::challenge::ChallengeKind;
 use crate::pipeline::machine::{Precheck, State};
 
 impl Run<'_> {
@@ -22,14 +23,27 @@ impl Run<'_> {
     }
 
     /// Everything the order needs from this host, tried before the CA hears of it.
-    async fn ready_to_order(&self) -> Result<(), Cause> {
+    ///
+    /// One challenge type that works will do; those that do not are left out of this run.
+    async fn ready_to_order(&mut self) -> Result<(), Cause> {
+        let mut first_failure = None;
         for kind in self.wanted.challenges {
-            let any_port = self.authority.takes_any_port();
-            match self.hands.solvers.choose(&self.wanted, *kind, any_port)? {
-                Some(chosen) => chosen.solver.precheck().await?,
-                None => return Err(Cause::NoSolver { kind: *kind }),
+            match self.try_solver(*kind).await {
+                Ok(()) => self.usable.push(*kind),
+                Err(cause) => {
+                    first_failure.get_or_insert(cause);
+                }
             }
         }
-        Ok(())
+        match first_failure {
+            Some(cause) if self.usable.is_empty() => Err(cause),
+            _ => Ok(()),
+        }
+    }
+
+    async fn try_solver(&self, kind: ChallengeKind) -> Result<(), Cause> {
+        let any_port = self.authority.takes_any_port();
+        let chosen = self.hands.solvers.choose(&self.wanted, kind, any_port)?;
+        Ok(chosen.ok_or(Cause::NoSolver { kind })?.solver.precheck().await?)
     }
 }
