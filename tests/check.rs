@@ -1,19 +1,9 @@
 //! `check`: what a monitoring system asks, in its exit codes and formats.
 
 use std::fs;
-use std::process::Command;
 
 use crate::need;
-use crate::support::agent::{Agent, Ran};
-
-fn later(agent: &Agent, by: &str, args: &[&str]) -> Ran {
-    let plain = agent.command(args);
-    let mut command = Command::new("faketime");
-    command.env_clear().envs(plain.get_envs().filter_map(|(k, v)| Some((k, v?))));
-    command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    command.arg(by).arg(plain.get_program()).args(plain.get_args());
-    Ran::of(command.output().unwrap())
-}
+use crate::support::agent::Agent;
 
 #[test]
 fn a_life_of_160_hours() {
@@ -28,11 +18,11 @@ fn a_life_of_160_hours() {
         ("+150 hours", 2, "no run took it up"),
         ("+161 hours", 2, "CRITICAL 127.0.0.1: expired at"),
     ] {
-        let ran = later(&agent, by, &["check"]);
+        let ran = agent.run_at(by, &["check"]);
         assert_eq!((ran.code, ran.stdout.contains(says)), (code, true), "{by}: {ran:?}");
     }
-    let _ = later(&agent, "+161 hours", &["renew"]).exits(0);
-    let _ = later(&agent, "+161 hours", &["check"]).exits(0);
+    let _ = agent.run_at("+161 hours", &["renew"]).exits(0);
+    let _ = agent.run_at("+161 hours", &["check"]).exits(0);
 }
 
 #[test]

@@ -38,7 +38,8 @@ fn the_man_page_reads_without_a_complaint() {
     let output = man.stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let page = String::from_utf8(output.stdout).unwrap();
-    for text in ["NAME", "EXIT STATUS", "acmeagent issue", "--deploy-hook", "FILES", "ROLLED_BACK"] {
+    for text in ["NAME", "EXIT STATUS", "acmeagent issue", "--deploy-hook", "FILES", "ROLLED_BACK"]
+    {
         assert!(page.contains(text), "{text:?} is not in the page:\n{page}");
     }
 }

@@ -58,7 +58,6 @@ fn certbots_environment_and_nothing_of_ours() {
 #[test]
 fn in_byte_order_and_once_per_run() {
     let agent = Agent::embedded();
-    let _ = agent.run(&["status"]).exits(0);
     for name in ["a.example", "b.example", "c.example"] {
         let _ = agent.run(&["issue", "-d", name]).exits(0);
     }
@@ -78,7 +77,9 @@ fn in_byte_order_and_once_per_run() {
     assert_eq!(kind("pre"), ["pre 10-first ", "pre 9-last ", "pre _after-digits "]);
     let deployed: Vec<String> = ["a.example", "b.example", "c.example"]
         .iter()
-        .flat_map(|name| ["10-first", "9-last", "_after-digits"].map(|f| format!("deploy {f} {name}")))
+        .flat_map(|name| {
+            ["10-first", "9-last", "_after-digits"].map(|f| format!("deploy {f} {name}"))
+        })
         .collect();
     assert_eq!(kind("deploy").into_iter().cloned().collect::<Vec<_>>(), deployed);
     assert_eq!(
@@ -142,7 +143,7 @@ fn a_deploy_hook_that_fails_is_rolled_back_and_tried_again() {
         fs::remove_file(&block).unwrap();
         let ran = match by_name {
             true => agent.run(&["renew", NAME]),
-            false => an_hour_later(&agent, &["renew"]),
+            false => agent.run_at("+1 hour", &["renew"]),
         };
         let _ = ran.exits(0).shows(&["put generation 2 into service"]);
         assert_eq!(log(&agent), ["1", "2", "1", "2"]);
@@ -152,13 +153,27 @@ fn a_deploy_hook_that_fails_is_rolled_back_and_tried_again() {
     }
 }
 
-fn an_hour_later(agent: &Agent, args: &[&str]) -> Ran {
-    let plain = agent.command(args);
-    let mut command = Command::new("faketime");
-    command.env_clear().envs(plain.get_envs().filter_map(|(k, v)| Some((k, v?))));
-    command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    command.arg("+1 hour").arg(plain.get_program()).args(plain.get_args());
-    Ran::of(command.output().unwrap())
+/// The server takes neither the new nor the old one: an operator is needed, another order is not.
+#[test]
+fn a_deploy_hook_that_always_fails_costs_one_order() {
+    need!("openssl", "faketime");
+    let agent = Agent::embedded();
+    let _ = agent.run(&["issue", "-d", NAME]).exits(0);
+    let _ = agent.run(&["issue", "-d", NAME, "--deploy-hook", "/bin/false"]).exits(0);
+    let before = agent.read("live/a.example/fullchain.pem");
+    let _ = agent.run(&["renew", "--force"]).exits(9).says(&["/bin/false", "going back failed"]);
+    assert_eq!(agent.read("live/a.example/fullchain.pem"), before, "the files are back");
+    for when in ["+1 hour", "+5 hours", "+1 day"] {
+        let ran = agent.run_at(when, &["renew"]);
+        assert_ne!(ran.code, 0, "{ran:?}");
+        assert_eq!(agent.read("live/a.example/fullchain.pem"), before);
+    }
+    assert_eq!(agent.issued(), 2);
+    let _ = agent.run(&["issue", "-d", NAME, "--deploy-hook", "/bin/true"]).exits(0);
+    let _ = agent.run(&["renew", NAME]).exits(0);
+    let _ = agent.run(&["check"]).exits(0);
+    assert_ne!(agent.read("live/a.example/fullchain.pem"), before);
+    assert_eq!(agent.issued(), 2);
 }
 
 #[test]
@@ -182,11 +197,8 @@ fn a_kill_while_the_hook_runs_is_made_good() {
     need!("openssl");
     let agent = Agent::embedded();
     let (began, hang) = (agent.path("began"), agent.path("hang"));
-    let body = format!(
-        "echo > {}\nwhile [ -e {} ]; do sleep 0.02; done",
-        began.display(),
-        hang.display()
-    );
+    let body =
+        format!("echo > {}\nwhile [ -e {} ]; do sleep 0.02; done", began.display(), hang.display());
     let hook = logging(&agent, "hook", &body, "$ACMEAGENT_GENERATION");
     let _ = agent.run(&["issue", "-d", NAME, "--deploy-hook", &hook]).exits(0);
     fs::remove_file(&began).unwrap();
@@ -232,10 +244,8 @@ fn a_hook_directory_others_may_write() {
     let open = Command::new("chmod").arg("0777").arg(agent.path("hooks/deploy/10-x")).status();
     assert!(open.unwrap().success());
     let before = agent.read("live/a.example/cert.pem");
-    let ran = agent.run(&["renew", "--force"]);
-    assert_ne!(ran.code, 0);
-    assert!(ran.stderr.contains("10-x has mode 0777"), "{ran:?}");
-    assert!(ran.stderr.contains("chmod"), "{ran:?}");
-    assert_eq!(log(&agent), [] as [&str; 0]);
-    let _ = before;
+    let ran = agent.run(&["renew", "--force"]).exits(11);
+    let _ = ran.says(&["10-x has mode 0777", "chmod go-w", "live: generation 1"]);
+    assert_eq!(agent.read("live/a.example/cert.pem"), before);
+    assert_eq!((log(&agent), agent.issued()), (Vec::new(), 1), "found before anything was ordered");
 }

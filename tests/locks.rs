@@ -141,7 +141,17 @@ fn two_runs_share_fifty_certificates() {
     let webroot = agent.path("www");
     fs::create_dir(&webroot).unwrap();
     serve(ca.http_port, webroot.clone());
-    let _ = agent.run(&["account", "register", "--server", &ca.directory, "--ca-root", ca.tls_root.to_str().unwrap(), "--agree-tos"]).exits(0);
+    let _ = agent
+        .run(&[
+            "account",
+            "register",
+            "--server",
+            &ca.directory,
+            "--ca-root",
+            ca.tls_root.to_str().unwrap(),
+            "--agree-tos",
+        ])
+        .exits(0);
     for number in 0..COUNT {
         let settings = format!(
             "identifiers = [\"host-{number}.example\"]\nca = [\"{}\"]\nca-root = \"{}\"\n[challenge]\nwebroot = \"{}\"\n",

@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::need;
-use crate::support::agent::{Agent, Ran};
+use crate::support::agent::{Agent, Ran, within};
 
 /// Runs the command under a shell that sets the umask.
 fn under_umask(umask: &str, plain: &Command, tracer: &[&str]) -> Command {
-    let mut command = Command::new("sh");
-    command.env_clear().envs(plain.get_envs().filter_map(|(k, v)| Some((k, v?))));
+    let mut command = within("sh", plain);
     command.args(["-c", &format!("umask {umask}; exec \"$@\""), "sh"]).args(tracer);
     command.arg(plain.get_program()).args(plain.get_args());
     command

@@ -44,7 +44,7 @@ fn by_force_and_with_a_new_key_each_time() {
 #[test]
 fn a_settings_file_is_enough() {
     let agent = Agent::embedded();
-    let _ = agent.run(&["status"]).exits(0);
+    fs::create_dir(agent.path("certificates")).unwrap();
     let text = "identifiers = [\"a.example\", \"b.example\"]\nca = [\"embedded\"]\n";
     fs::write(agent.path("certificates/pair.toml"), text).unwrap();
     let _ = agent.run(&["renew"]).exits(0).shows(&["pair: issued generation 1"]);

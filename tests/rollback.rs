@@ -1,9 +1,7 @@
 //! `rollback`: an earlier generation back in service, and held there.
 
-use std::process::Command;
-
 use crate::need;
-use crate::support::agent::{Agent, Ran};
+use crate::support::agent::Agent;
 
 const NAME: &str = "a.example";
 
@@ -95,14 +93,7 @@ fn to_what_a_snapshot_shows() {
 fn an_expired_one_only_by_force() {
     need!("faketime");
     let agent = Agent::embedded();
-    let later = |args: &[&str]| {
-        let plain = agent.command(args);
-        let mut command = Command::new("faketime");
-        command.env_clear().envs(plain.get_envs().filter_map(|(k, v)| Some((k, v?))));
-        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        command.arg("+8 days").arg(plain.get_program()).args(plain.get_args());
-        Ran::of(command.output().unwrap())
-    };
+    let later = |args: &[&str]| agent.run_at("+8 days", args);
     let name = "127.0.0.1";
     let _ = agent.run(&["issue", "-d", name]).exits(0);
     let _ = later(&["renew"]).exits(0).shows(&["issued generation 2"]);

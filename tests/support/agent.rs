@@ -106,6 +106,16 @@ impl Agent {
         Ran::of(self.command(args).output().unwrap())
     }
 
+    /// Runs as if the clock stood elsewhere, as in `+8 days`. Needs `faketime`.
+    pub fn run_at(&self, when: &str, args: &[&str]) -> Ran {
+        let plain = self.command(args);
+        let mut command = within("faketime", &plain);
+        // Waits are to take as long as they do.
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        command.arg(when).arg(plain.get_program()).args(plain.get_args());
+        Ran::of(command.output().unwrap())
+    }
+
     /// Runs with `--json`; the document, and whatever else was printed, is in the result.
     pub fn json(&self, args: &[&str]) -> (Ran, Value) {
         let args: Vec<&str> = ["--json"].iter().chain(args).copied().collect();
@@ -139,6 +149,14 @@ impl Agent {
         );
         assert_eq!(of_certificate, of_key, "key and certificate of {name} do not match");
     }
+}
+
+/// Another program with the environment of a command, to run that command within.
+pub fn within(program: &str, command: &Command) -> Command {
+    let mut outer = Command::new(program);
+    outer.env_clear().stdin(Stdio::null());
+    outer.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    outer
 }
 
 impl Ran {
