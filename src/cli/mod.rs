@@ -11,6 +11,7 @@ mod failure;
 mod generate;
 mod issue;
 mod lines;
+mod man;
 mod progress;
 mod rehearsal;
 mod renew;
