@@ -3,8 +3,20 @@
 // What a test cannot do it should fail loudly at, and nothing here is anybody's interface.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, unreachable_pub)]
 
+mod account;
+mod bad_input;
+mod check;
 mod floors;
+mod generated;
+mod hooks;
+mod issue;
+mod json;
+mod locks;
 mod pebble;
+mod permissions;
+mod renew;
+mod rollback;
+mod snapshot;
 mod support;
 
 /// A test file that is not listed above would be compiled by nobody and pass for ever.

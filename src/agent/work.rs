@@ -162,7 +162,7 @@ impl Agent {
         standing: &mut Standing,
         task: Task,
     ) -> Result<Done, Trouble> {
-        let orders = !matches!(task, Task::Deploy(_));
+        let orders = task.generation().is_none();
         let held_before = standing.newest.is_some();
         let may_create = wish.may_register && !(held_before && known_customer(standing, authority));
         let mut run = Run {
@@ -211,8 +211,7 @@ impl Agent {
         let now = self.hands.clock.now();
         let mut facts = self.store().state(&name)?.0;
         facts.last_run = Some(now);
-        let deployed =
-            if matches!(task, Task::Deploy(_)) { Ended::Deployed } else { Ended::Renewed };
+        let deployed = if task.generation().is_some() { Ended::Deployed } else { Ended::Renewed };
         let (ended, cause) = match outcome {
             Outcome::Renewed(generation) => {
                 facts.deploy_queue.retain(|queued| queued.generation > generation);
@@ -221,18 +220,22 @@ impl Agent {
             Outcome::Stocked => (Ended::Stocked, None),
             Outcome::Untouched(cause) => (Ended::Retry, Some(cause)),
             Outcome::NotDeployed(generation, cause) => {
+                if self.store().live(&name)? == Some(generation) {
+                    // There is nothing to go back to: it stays, and its hooks are run again.
+                    facts.intent = None;
+                    facts.confirmed = Some(generation);
+                }
                 self.queue(&mut facts, standing, generation, now);
                 (Ended::NotDeployed, Some(cause))
             }
             Outcome::RolledBack(generation, cause) => {
-                if matches!(cause, Cause::Hook(_) | Cause::HookDirectory(_)) {
-                    // The certificate is good; it is the server that did not take it.
-                    facts.bad.remove(&generation);
-                    self.queue(&mut facts, standing, generation, now);
-                }
+                self.queue_if_good(&mut facts, standing, generation, &cause, now);
                 (Ended::RolledBack, Some(cause))
             }
-            Outcome::NeedsOperator(cause) => (Ended::NeedsOperator, Some(cause)),
+            Outcome::NeedsOperator(generation, cause) => {
+                self.queue_if_good(&mut facts, standing, generation, &cause, now);
+                (Ended::NeedsOperator, Some(cause))
+            }
         };
         match &cause {
             None => {
@@ -253,6 +256,25 @@ impl Agent {
         let permanent = matches!(cause.as_ref().map(Cause::fault), Some(Fault::Permanent));
         let ended = if ended == Ended::Retry && permanent { Ended::Failed } else { ended };
         Ok(Done { trouble: cause.map(Trouble::Cause), ..Done::new(name, ended) })
+    }
+
+    /// Where it was the server that did not take it, the certificate is good: it is not ordered
+    /// again but put to use later, unless it was an earlier one the operator wanted back.
+    fn queue_if_good(
+        &self,
+        facts: &mut crate::store::journal::State,
+        standing: &Standing,
+        generation: Generation,
+        cause: &Cause,
+        now: Timestamp,
+    ) {
+        if !cause.is_of_a_hook() {
+            return;
+        }
+        facts.bad.remove(&generation);
+        if standing.newest.as_ref().is_none_or(|(newest, _)| generation >= *newest) {
+            self.queue(facts, standing, generation, now);
+        }
     }
 
     /// Puts a generation that a target did not take into the deploy queue.

@@ -54,6 +54,15 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
+    /// Whether it was a hook that failed, not the certificate.
+    pub(crate) fn is_of_a_hook(&self) -> bool {
+        match self {
+            Self::Hook(_) | Self::HookDirectory(_) => true,
+            Self::Stuck { cause, .. } => cause.is_of_a_hook(),
+            _ => false,
+        }
+    }
+
     /// Whether trying again can help, and from when on.
     pub(crate) fn fault(&self) -> Fault {
         match self {
