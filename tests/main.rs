@@ -3,6 +3,7 @@
 // What a test cannot do it should fail loudly at, and nothing here is anybody's interface.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, unreachable_pub)]
 
+mod account;
 mod floors;
 mod pebble;
 mod support;
