@@ -1,5 +1,7 @@
 //! One certificate, from its lock to its next instant.
 
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::plan::{Insistence, Plan, Standing, Why, plan, wake};
@@ -97,12 +99,21 @@ impl Agent {
 
     /// A first `issue` that failed for good leaves nothing behind: nobody wants the certificate yet.
     fn leave_no_trace(&self, lock: Lock, done: &Done) {
-        let wanted = self.store().layout().settings(&done.name).exists();
-        let begun = done.standing.newest.is_some() || done.standing.facts.order.is_some();
-        if !wanted && !begun && done.trouble.is_some() {
+        if done.trouble.is_some() && self.is_nothing_yet(&done.name) {
             // What could not be removed is removed by the next attempt.
             let _ = self.store().forget(lock);
         }
+    }
+
+    /// Whether there certainly is nothing of a certificate that anybody could miss.
+    ///
+    /// Looked up anew: what could not be read may well be there.
+    fn is_nothing_yet(&self, name: &CertName) -> bool {
+        let layout = self.store().layout();
+        let absent = |path: PathBuf| matches!(path.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound);
+        let begun = self.store().state(name).map_or(true, |(facts, _)| facts.order.is_some());
+        let held = self.store().generations(name).map_or(true, |held| !held.is_empty());
+        absent(layout.settings(name)) && absent(layout.live(name)) && !begun && !held
     }
 
     /// A certificate that could not be worked on, with how it stands.
