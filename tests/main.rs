@@ -5,6 +5,7 @@
 
 mod account;
 mod floors;
+mod hooks;
 mod pebble;
 mod support;
 

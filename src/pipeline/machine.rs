@@ -24,7 +24,7 @@ pub(crate) enum Outcome<C> {
     /// It failed after the switch; the earlier generation is live again.
     RolledBack(Generation, C),
     /// It failed after the switch, and going back failed too.
-    NeedsOperator(C),
+    NeedsOperator(Generation, C),
 }
 
 /// Where a run stands. `C` is the cause of a failure, opaque to the machine.
@@ -194,6 +194,6 @@ impl<C> RollBack<C> {
 
     /// `cause` now also says why going back failed.
     pub(crate) fn stuck(self, explain: impl FnOnce(C) -> C) -> State<C> {
-        State::Done(Outcome::NeedsOperator(explain(self.cause)))
+        State::Done(Outcome::NeedsOperator(self.generation, explain(self.cause)))
     }
 }
