@@ -6,6 +6,7 @@
 mod account;
 mod bad_input;
 mod check;
+mod deploy_queue;
 mod floors;
 mod generated;
 mod hooks;

@@ -118,6 +118,10 @@ impl Authority {
         if file.url.is_some() {
             return Ok(session.account(&file)?);
         }
+        // A key that was never registered: an earlier attempt did not get that far.
+        if !application.may_create {
+            return Err(Cause::AccountLost { ca: self.name().to_owned() });
+        }
         let account = session.register(&mut file, registration).await?;
         self.save(store, &lock, &file)?;
         Ok(account)

@@ -51,7 +51,7 @@ impl Agent {
 
     pub fn read(&self, relative: &str) -> String {
         let path = self.path(relative);
-        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+        fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     }
 
     /// How many generations the archive holds.
