@@ -27,7 +27,11 @@ struct Record {
 
 impl Agent {
     /// Runs the pre hooks a certificate wants that did not run yet; others wait meanwhile.
-    pub(super) async fn before_ordering(&self, settings: &CertSettings) -> Result<(), Cause> {
+    pub(super) async fn before_ordering(
+        &self,
+        name: &CertName,
+        settings: &CertSettings,
+    ) -> Result<(), Cause> {
         let mut record = self.hooks.0.lock().await;
         let layout = self.store().layout();
         for hook in hooks::of(layout, HookKind::Post, &settings.hooks.post)? {
@@ -37,11 +41,19 @@ impl Agent {
         }
         for hook in hooks::of(layout, HookKind::Pre, &settings.hooks.pre)? {
             if !record.ran.contains(&hook) {
-                hooks::pre(&hook).await?;
+                let report = hooks::pre(&hook).await?;
+                self.tell_output(name, &hook, &report.output);
                 record.ran.push(hook);
             }
         }
         Ok(())
+    }
+
+    fn tell_output(&self, name: &CertName, hook: &Hook, output: &str) {
+        if !output.is_empty() {
+            let text = format!("{} printed: {}", hook.program(), output.trim_end());
+            self.hands.sink.note(Event::Measured { name: name.clone(), text });
+        }
     }
 
     pub(super) async fn after_ordering(&self, settings: &CertSettings, renewed: bool) {
@@ -62,9 +74,13 @@ impl Agent {
         let renewed: Vec<Identifier> = record.renewed.into_iter().collect();
         let failed: Vec<Identifier> = record.failed.into_iter().collect();
         for hook in &record.at_the_end {
-            if let Err(error) = hooks::post(hook, &renewed, &failed).await {
-                let text = format!("post hook failed: {error}");
-                self.hands.sink.note(Event::Noticed { name: name.clone(), text });
+            match hooks::post(hook, &renewed, &failed).await {
+                Ok(report) => self.tell_output(name, hook, &report.output),
+                Err(error) => {
+                    let text = format!("post hook failed: {error}");
+                    self.hands.sink.note(Event::Noticed { name: name.clone(), text });
+                    self.tell_output(name, hook, error.output().unwrap_or_default());
+                }
             }
         }
     }

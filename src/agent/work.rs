@@ -4,6 +4,8 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::unistd::{Group, User};
+
 use super::plan::{Insistence, Plan, Standing, Why, plan, wake};
 use super::{Agent, Trouble};
 use crate::config::cert::CertSettings;
@@ -199,6 +201,8 @@ impl Agent {
         standing: &mut Standing,
         task: Task,
     ) -> Result<Done, Trouble> {
+        // Should this run be cut off, the next one takes it up, due or not.
+        self.store().update_index(lock.name(), Some(self.hands.clock.now()))?;
         let orders = task.generation().is_none();
         let interrupted = standing.facts.intent.is_some();
         let held_before = standing.newest.is_some();
@@ -224,7 +228,8 @@ impl Agent {
             phases: Vec::new(),
             ari_exempt: None,
         };
-        let before = if orders { self.before_ordering(&wish.settings).await } else { Ok(()) };
+        let before =
+            if orders { self.before_ordering(lock.name(), &wish.settings).await } else { Ok(()) };
         let outcome = match before {
             Ok(()) => run.walk().await,
             Err(cause) => Outcome::Untouched(cause),
@@ -291,6 +296,7 @@ impl Agent {
                 facts.last_failure =
                     Some(LastFailure { at: now, message: cause.to_string(), retry_at });
             }
+            // The deploy queue remembers it; a server that did not take it blocks no order.
             Some(_) => {}
         }
         self.store().save_state(lock, &facts)?;
@@ -413,21 +419,15 @@ fn wanted(settings: &CertSettings) -> Result<Wanted<'_>, Trouble> {
 /// Owner, group and mode as numbers.
 fn access(settings: &CertSettings) -> Result<Access, Trouble> {
     let wanted = &settings.permissions;
-    let no_such = |kind, name: &String| Trouble::NoSuchAccount { kind, name: name.clone() };
-    let owner = match &wanted.owner {
-        Some(name) => {
-            let user = nix::unistd::User::from_name(name).ok().flatten();
-            Some(user.ok_or_else(|| no_such("user", name))?.uid.as_raw())
-        }
-        None => None,
+    let by_name = |kind, name: &Option<String>, find: fn(&str) -> Option<u32>| {
+        let Some(name) = name else { return Ok(None) };
+        let number = name.parse().ok().or_else(|| find(name));
+        number.map(Some).ok_or_else(|| Trouble::NoSuchAccount { kind, name: name.clone() })
     };
-    let group = match &wanted.group {
-        Some(name) => {
-            let group = nix::unistd::Group::from_name(name).ok().flatten();
-            Some(group.ok_or_else(|| no_such("group", name))?.gid.as_raw())
-        }
-        None => None,
-    };
+    let uid = |name: &str| Some(User::from_name(name).ok()??.uid.as_raw());
+    let gid = |name: &str| Some(Group::from_name(name).ok()??.gid.as_raw());
+    let owner = by_name("user", &wanted.owner, uid)?;
+    let group = by_name("group", &wanted.group, gid)?;
     if *wanted == Permissions::default() {
         return Ok(Access::default());
     }

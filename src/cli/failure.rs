@@ -137,6 +137,7 @@ fn hint(trouble: &Trouble) -> Option<String> {
             Some(format!("known are {}; any other by its --server URL", known.join(", ")))
         }
         Trouble::EndedCa => Some("choose another with --ca, as in --ca letsencrypt".to_owned()),
+        Trouble::SeveralCas => Some("keep one of them under `ca`".to_owned()),
         Trouble::NoCertificate { nearest: Some(nearest), .. } => {
             Some(format!("did you mean {nearest}?"))
         }

@@ -45,8 +45,9 @@ impl Run<'_> {
                 }
             }
         }
+        let provable = |identifier| self.usable.iter().any(|kind| kind.proves(identifier));
         match first_failure {
-            Some(cause) if self.usable.is_empty() => Err(cause),
+            Some(cause) if !self.wanted.identifiers.iter().all(provable) => Err(cause),
             _ => Ok(()),
         }
     }
