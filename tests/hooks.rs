@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::agent::Agent;
+use crate::need;
+use crate::support::agent::{Agent, Ran};
 
 const NAME: &str = "127.0.0.1";
 
@@ -120,4 +122,38 @@ fn letting_go_of_a_pin_ends_with_the_post_hooks() {
     let _ = agent.run(&["rollback", NAME, "--unpin"]).exits(0);
     assert!(agent.path("told").exists());
     assert_eq!(state(&agent)["pin"], Value::Null);
+}
+
+#[test]
+fn a_pre_hook_runs_once_however_many_want_it() {
+    let agent = Agent::new();
+    for name in ["a", "b", "c"] {
+        let args = ["issue", "-d", NAME, "--ca", "embedded", "--cert-name", name];
+        let _ = agent.run(&args).exits(0);
+    }
+    let (pre, count) = (agent.path("hooks/pre/counts"), agent.path("count"));
+    let text = format!("#!/bin/sh\necho >> {}\nexit 1\n", count.display());
+    fs::write(&pre, text).unwrap();
+    fs::set_permissions(&pre, fs::Permissions::from_mode(0o755)).unwrap();
+    let _ =
+        agent.run(&["renew", "--force"]).exits(3).says(&["not tried", "ended with exit code 1"]);
+    assert_eq!(fs::read_to_string(&count).unwrap(), "\n");
+}
+
+#[test]
+fn an_expired_generation_is_put_back_by_force_alone() {
+    need!("faketime");
+    let agent = Agent::new();
+    let _hook = Hook::ending(&agent, 0);
+    issued(&agent, 0);
+    let _ = agent.run(&["renew", "--force", NAME]).exits(0);
+    let in_a_week = |args: &[&str]| {
+        let mut command = Command::new("faketime");
+        command.args(["+7 days", env!("CARGO_BIN_EXE_acmeagent"), "--home"]);
+        Ran::of(command.arg(agent.home()).args(args).output().unwrap())
+    };
+    let _ = in_a_week(&["rollback", NAME]).exits(11).says(&["expired", "--force"]);
+    let _ = in_a_week(&["rollback", NAME, "--force"]).exits(0);
+    assert_eq!(state(&agent)["confirmed"], 1);
+    assert_eq!(state(&agent)["pin"]["generation"], 1);
 }

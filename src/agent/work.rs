@@ -88,7 +88,7 @@ impl Agent {
     pub(crate) async fn work(&self, wish: Wish) -> Done {
         let name = wish.name.clone();
         if *self.hands.stop.borrow() {
-            return Done::failed(name, Cause::Interrupted.into());
+            return self.refused(&name, Cause::Interrupted.into());
         }
         let lock = match self.store().lock(&name) {
             Ok(lock) => lock,
@@ -221,6 +221,7 @@ impl Agent {
                 false => wish.new_settings.take(),
             },
             usable: Vec::new(),
+            forced: wish.insistence.force,
             phases: Vec::new(),
             ari_exempt: None,
         };

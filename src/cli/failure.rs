@@ -91,6 +91,7 @@ fn of_cause(cause: &Cause) -> Exit {
         | Cause::Chain(_)
         | Cause::Refused(_)
         | Cause::Hook(_)
+        | Cause::PreHook { .. }
         | Cause::Interrupted => Exit::Retry,
     }
 }

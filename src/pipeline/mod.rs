@@ -95,6 +95,8 @@ pub(crate) struct Run<'a> {
     pub(crate) new_settings: Option<String>,
     /// The challenge types that work on this host, as the precheck found.
     pub(crate) usable: Vec<ChallengeKind>,
+    /// The operator puts a generation into service even if it has expired.
+    pub(crate) forced: bool,
     pub(crate) phases: Vec<(Phase, Duration)>,
     /// Whether the order carried `replaces` within the CA's window, and so costs nothing.
     pub(crate) ari_exempt: Option<bool>,
