@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::need;
 use crate::support::agent::{Agent, Ran};
+use crate::support::wait_for;
 
 const NAME: &str = "127.0.0.1";
 
@@ -156,4 +157,43 @@ fn an_expired_generation_is_put_back_by_force_alone() {
     let _ = in_a_week(&["rollback", NAME, "--force"]).exits(0);
     assert_eq!(state(&agent)["confirmed"], 1);
     assert_eq!(state(&agent)["pin"]["generation"], 1);
+}
+
+#[test]
+fn after_an_interrupted_switch_what_is_asked_for_is_done_as_well() {
+    let agent = Agent::new();
+    let _hook = Hook::ending(&agent, 0);
+    issued(&agent, 0);
+    fs::write(agent.path("hook"), "#!/bin/sh\nkill -9 $PPID\n").unwrap();
+    let _ = agent.run(&["renew", "--force"]).exits(-1);
+    assert_eq!(state(&agent)["intent"]["to"], 2, "cut off in the middle of the switch");
+    let _hook = Hook::ending(&agent, 0);
+    let args = ["issue", "-d", NAME, "--key-type", "p384"];
+    let _ = agent.run(&args).exits(0).says(&["interrupted switch to generation 2"]);
+    assert_eq!(state(&agent)["confirmed"], 3);
+    assert!(agent.read(&format!("certificates/{NAME}.toml")).contains("p384"));
+    agent.assert_live_pair(NAME);
+}
+
+#[test]
+fn asked_to_stop_it_begins_nothing_more() {
+    let agent = Agent::new();
+    for name in ["a", "b"] {
+        let args = ["issue", "-d", NAME, "--ca", "embedded", "--cert-name", name];
+        let _ = agent.run(&args).exits(0);
+    }
+    let (pre, began) = (agent.path("hooks/pre/slow"), agent.path("began"));
+    fs::write(&pre, format!("#!/bin/sh\ntouch {}\nsleep 1\n", began.display())).unwrap();
+    fs::set_permissions(&pre, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut run = agent.spawn(&["renew", "--force", "--jobs", "1"]);
+    wait_for("the pre hook", || began.exists());
+    let pid = run.0.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(run.0.wait().unwrap().code(), Some(3));
+    for name in ["a", "b"] {
+        let state: Value =
+            serde_json::from_str(&agent.read(&format!("state/{name}.json"))).unwrap();
+        assert_eq!(state["body"]["order"], Value::Null, "{name}");
+        assert_eq!(state["body"]["failures"], 0, "{name}: nobody's failure");
+    }
 }
