@@ -1,199 +1,251 @@
-//! What becomes of a certificate when the operator's programs fail.
+//! Hooks: what runs when, what it is told, and what its failure means.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use serde_json::Value;
+use nix::sys::signal::Signal;
 
 use crate::need;
 use crate::support::agent::{Agent, Ran};
-use crate::support::wait_for;
+use crate::support::{script, wait_for};
 
-const NAME: &str = "127.0.0.1";
+const NAME: &str = "a.example";
 
-/// A deploy hook that ends with the code in a file.
-struct Hook<'a>(&'a Agent);
-
-impl<'a> Hook<'a> {
-    fn ending(agent: &'a Agent, code: u8) -> Self {
-        let hook = Self(agent);
-        let text = format!("#!/bin/sh\nexit $(cat {})\n", agent.path("code").display());
-        fs::write(hook.path(), text).unwrap();
-        fs::set_permissions(hook.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        hook.ends(code);
-        hook
-    }
-
-    fn ends(&self, code: u8) {
-        fs::write(self.0.path("code"), code.to_string()).unwrap();
-    }
-
-    fn path(&self) -> String {
-        self.0.path("hook").display().to_string()
-    }
+/// A hook that writes a line into `log`, after whatever else `body` does.
+fn logging(agent: &Agent, path: &str, body: &str, line: &str) -> String {
+    let path = agent.path(path);
+    let log = agent.path("log");
+    script(&path, &format!("{body}\necho \"{line}\" >> {}", log.display()));
+    path.to_str().unwrap().to_owned()
 }
 
-fn state(agent: &Agent) -> Value {
-    let document: Value = serde_json::from_str(&agent.read(&format!("state/{NAME}.json"))).unwrap();
-    document["body"].clone()
-}
-
-fn generations(agent: &Agent) -> usize {
-    fs::read_dir(agent.path(&format!("archive/{NAME}"))).unwrap().count()
-}
-
-/// Makes the next `renew` want another certificate.
-fn want_another_key(agent: &Agent) {
-    let settings = agent.read(&format!("certificates/{NAME}.toml"));
-    // As an editor does it: the index looks at the directory only.
-    let edited = agent.path("edited.toml");
-    fs::write(&edited, settings.replace("p256", "p384")).unwrap();
-    fs::rename(edited, agent.path(&format!("certificates/{NAME}.toml"))).unwrap();
-}
-
-fn issued(agent: &Agent, code: i32) {
-    let hook = agent.path("hook").display().to_string();
-    let args = ["issue", "-d", NAME, "--ca", "embedded", "--key-type", "p256", "--deploy-hook"];
-    let _ = agent.run(&[args.as_slice(), &[hook.as_str()]].concat()).exits(code);
+fn log(agent: &Agent) -> Vec<String> {
+    let text = fs::read_to_string(agent.path("log")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
 }
 
 #[test]
-fn a_first_certificate_no_hook_takes_waits_and_is_renewed_all_the_same() {
-    let agent = Agent::new();
-    let hook = Hook::ending(&agent, 1);
-    issued(&agent, 5);
-    assert_eq!(state(&agent)["intent"], Value::Null, "the switch is over");
-    assert_eq!(state(&agent)["confirmed"], 1);
+fn certbots_environment_and_nothing_of_ours() {
+    let agent = Agent::embedded();
+    let out = agent.path("environment");
+    let hook = agent.path("hook");
+    script(&hook, &format!("env > {}\nls \"$RENEWED_LINEAGE\" >> {0}\npwd >> {0}", out.display()));
+    let mut command = agent.command(&["issue", "-d", "a.example", "-d", "b.example"]);
+    command.env("SECRET_OF_THE_CALLER", "x").env("LD_LIBRARY_PATH", "/nowhere");
+    command.arg("--deploy-hook").arg(format!("{} with 'two words'", hook.display()));
+    let _ = Ran::of(command.output().unwrap()).exits(0);
+    let told = fs::read_to_string(out).unwrap();
+    let live = agent.path("live/a.example");
+    for line in [
+        format!("RENEWED_LINEAGE={}", live.display()),
+        "RENEWED_DOMAINS=a.example b.example".to_owned(),
+        "ACMEAGENT_NAME=a.example".to_owned(),
+        "ACMEAGENT_GENERATION=1".to_owned(),
+        format!("ACMEAGENT_JSON={}", live.join("meta.json").display()),
+        "fullchain.pem".to_owned(),
+        "privkey.pem".to_owned(),
+        "cert.pem".to_owned(),
+        "chain.pem".to_owned(),
+        "/".to_owned(),
+    ] {
+        assert!(told.lines().any(|one| one == line), "{line:?} is not in\n{told}");
+    }
+    for foreign in ["SECRET_OF_THE_CALLER", "LD_LIBRARY_PATH", "ACMEAGENT_HOME"] {
+        assert!(!told.contains(foreign), "{foreign} leaked:\n{told}");
+    }
+}
+
+#[test]
+fn in_byte_order_and_once_per_run() {
+    let agent = Agent::embedded();
+    for name in ["a.example", "b.example", "c.example"] {
+        let _ = agent.run(&["issue", "-d", name]).exits(0);
+    }
+    for file in ["9-last", "10-first", "_after-digits", "ignored~"] {
+        for kind in ["pre", "deploy", "post"] {
+            let line = format!("{kind} {file} ${{ACMEAGENT_NAME:-}}");
+            logging(&agent, &format!("hooks/{kind}/{file}"), "", line.trim_end());
+        }
+    }
+    let own = logging(&agent, "own", "", "post own [${RENEWED_DOMAINS:-}] [${FAILED_DOMAINS:-}]");
+    let _ = agent.run(&["issue", "-d", "a.example", "--post-hook", &own]).exits(0);
+    assert_eq!(log(&agent), [] as [&str; 0], "nothing was ordered");
+
+    let _ = agent.run(&["renew", "--force", "--jobs", "1"]).exits(0);
+    let ran = log(&agent);
+    let kind = |kind: &str| ran.iter().filter(|line| line.starts_with(kind)).collect::<Vec<_>>();
+    assert_eq!(kind("pre"), ["pre 10-first ", "pre 9-last ", "pre _after-digits "]);
+    let deployed: Vec<String> = ["a.example", "b.example", "c.example"]
+        .iter()
+        .flat_map(|name| {
+            ["10-first", "9-last", "_after-digits"].map(|f| format!("deploy {f} {name}"))
+        })
+        .collect();
+    assert_eq!(kind("deploy").into_iter().cloned().collect::<Vec<_>>(), deployed);
+    assert_eq!(
+        kind("post"),
+        [
+            "post 10-first ",
+            "post 9-last ",
+            "post _after-digits ",
+            "post own [a.example b.example c.example] []"
+        ]
+    );
+    assert!(ran[..3].iter().all(|line| line.starts_with("pre")), "{ran:?}");
+    assert!(ran[12..].iter().all(|line| line.starts_with("post")), "{ran:?}");
+}
+
+#[test]
+fn a_pre_hook_that_fails_prevents_the_order() {
+    let agent = Agent::embedded();
+    let _ = agent.run(&["issue", "-d", NAME]).exits(0);
+    let _ = agent.run(&["issue", "-d", NAME, "--pre-hook", "/bin/false"]).exits(0);
+    let before = agent.files();
+    let ran = agent.run(&["renew", "--force", NAME]).exits(3);
+    let _ = ran.says(&["/bin/false ended with exit code 1", "live: generation 1", "tries again"]);
+    assert_eq!(agent.issued(), 1);
+    assert_eq!(agent.files(), before);
+}
+
+/// A certificate whose deploy hook refuses generation 2 as long as a file exists.
+fn refused() -> (Agent, std::path::PathBuf) {
+    let agent = Agent::embedded();
+    let block = agent.path("block");
+    let log = agent.path("log");
+    let body = format!(
+        "echo $ACMEAGENT_GENERATION >> {}\n[ $ACMEAGENT_GENERATION != 2 ] || [ ! -e {} ] || {{ echo no thanks >&2; exit 9; }}",
+        log.display(),
+        block.display()
+    );
+    script(&agent.path("hook"), &body);
+    let hook = agent.path("hook");
+    let _ = agent.run(&["issue", "-d", NAME, "--deploy-hook", hook.to_str().unwrap()]).exits(0);
+    fs::write(&block, "").unwrap();
+    (agent, block)
+}
+
+#[test]
+fn a_deploy_hook_that_fails_is_rolled_back_and_tried_again() {
+    need!("openssl", "faketime");
+    for by_name in [true, false] {
+        let (agent, block) = refused();
+        let before = agent.read("live/a.example/fullchain.pem");
+        let ran = agent.run(&["renew", "--force"]).exits(6);
+        let ran = ran.says(&["hook ended with exit code 9", "no thanks", "live: generation 1"]);
+        assert_eq!(agent.read("live/a.example/fullchain.pem"), before, "{ran:?}");
+        assert_eq!(log(&agent), ["1", "2", "1"], "the server is told of the old one again");
+        agent.assert_live_pair(NAME);
+        let ran = agent.run(&["check"]).exits(1);
+        assert!(ran.stdout.contains("generation 2 was not put to use"), "{ran:?}");
+        let _ = agent.run(&["renew"]).exits(0);
+        assert_eq!(log(&agent).len(), 3, "not before its time");
+
+        fs::remove_file(&block).unwrap();
+        let ran = match by_name {
+            true => agent.run(&["renew", NAME]),
+            false => agent.run_at("+1 hour", &["renew"]),
+        };
+        let _ = ran.exits(0).shows(&["put generation 2 into service"]);
+        assert_eq!(log(&agent), ["1", "2", "1", "2"]);
+        assert_eq!(agent.issued(), 2, "deployed without another order");
+        agent.assert_live_pair(NAME);
+        let _ = agent.run(&["check"]).exits(0);
+    }
+}
+
+/// The server takes neither the new nor the old one: an operator is needed, another order is not.
+#[test]
+fn a_deploy_hook_that_always_fails_costs_one_order() {
+    need!("openssl", "faketime");
+    let agent = Agent::embedded();
+    let _ = agent.run(&["issue", "-d", NAME]).exits(0);
+    let _ = agent.run(&["issue", "-d", NAME, "--deploy-hook", "/bin/false"]).exits(0);
+    let before = agent.read("live/a.example/fullchain.pem");
+    let _ = agent.run(&["renew", "--force"]).exits(9).says(&["/bin/false", "going back failed"]);
+    assert_eq!(agent.read("live/a.example/fullchain.pem"), before, "the files are back");
+    for when in ["+1 hour", "+5 hours", "+1 day"] {
+        let ran = agent.run_at(when, &["renew"]);
+        assert_ne!(ran.code, 0, "{ran:?}");
+        assert_eq!(agent.read("live/a.example/fullchain.pem"), before);
+    }
+    assert_eq!(agent.issued(), 2);
+    let _ = agent.run(&["issue", "-d", NAME, "--deploy-hook", "/bin/true"]).exits(0);
+    let _ = agent.run(&["renew", NAME]).exits(0);
+    let _ = agent.run(&["check"]).exits(0);
+    assert_ne!(agent.read("live/a.example/fullchain.pem"), before);
+    assert_eq!(agent.issued(), 2);
+}
+
+#[test]
+fn a_deploy_hook_that_fails_at_the_first_issue() {
+    let agent = Agent::embedded();
+    let hook = agent.path("hook");
+    script(&hook, "exit 4");
+    let hook = hook.to_str().unwrap();
+    let ran = agent.run(&["issue", "-d", NAME, "--deploy-hook", hook]).exits(5);
+    let _ = ran.says(&["hook ended with exit code 4", "live: generation 1", "tries again"]);
+    assert_eq!(agent.generations(NAME), 1);
+    script(agent.path("hook").as_path(), &format!("echo again >> {}", agent.path("log").display()));
+    let _ = agent.run(&["renew", NAME]).exits(0);
+    assert_eq!((log(&agent), agent.issued()), (vec!["again".to_owned()], 1));
+    let _ = agent.run(&["check"]).exits(0);
+}
+
+/// certbot forgets the hook when it is killed between the switch and the hook's end.
+#[test]
+fn a_kill_while_the_hook_runs_is_made_good() {
+    need!("openssl");
+    let agent = Agent::embedded();
+    let (began, hang) = (agent.path("began"), agent.path("hang"));
+    let body =
+        format!("echo > {}\nwhile [ -e {} ]; do sleep 0.02; done", began.display(), hang.display());
+    let hook = logging(&agent, "hook", &body, "$ACMEAGENT_GENERATION");
+    let _ = agent.run(&["issue", "-d", NAME, "--deploy-hook", &hook]).exits(0);
+    fs::remove_file(&began).unwrap();
+    fs::write(&hang, "").unwrap();
+    let run = agent.spawn(&["renew", "--force"]);
+    wait_for("the hook", || began.exists());
+    run.signal(Signal::SIGKILL);
+    let _ = run.ends();
+    agent.assert_live_pair(NAME);
+
+    fs::remove_file(&hang).unwrap();
+    fs::remove_file(agent.path("log")).ok();
     let _ = agent.run(&["renew"]).exits(0);
-    assert_eq!(state(&agent)["deploy_queue"][0]["attempts"], 1, "not before its time");
-    want_another_key(&agent);
-    let _ = agent.run(&["renew"]);
-    assert_eq!(generations(&agent), 2, "a failing hook is no reason not to renew");
-    hook.ends(0);
-    let _ = agent.run(&["renew", NAME]).exits(0);
-    assert_eq!(state(&agent)["deploy_queue"], Value::Array(Vec::new()));
+    wait_for("the hook of the next run", || log(&agent).contains(&"2".to_owned()));
+    let (_, document) = agent.json(&["status"]);
+    assert_eq!(document["certificates"][0]["generation"], 2);
+    assert_eq!(agent.issued(), 2);
     agent.assert_live_pair(NAME);
+    let _ = agent.run(&["check"]).exits(0);
 }
 
 #[test]
-fn a_hook_that_always_fails_costs_one_order() {
-    let agent = Agent::new();
-    let hook = Hook::ending(&agent, 0);
-    issued(&agent, 0);
-    hook.ends(1);
-    want_another_key(&agent);
-    let _ = agent.run(&["renew"]).exits(9);
-    for _ in 0..3 {
-        let _ = agent.run(&["renew"]);
+fn commands_that_cannot_be_run() {
+    let agent = Agent::embedded();
+    for (hook, said) in [
+        ("systemctl reload nginx && echo done", "shell"),
+        ("./reload.sh", "relative"),
+        ("\"open", "left open"),
+        ("", "empty"),
+    ] {
+        let _ = agent.run(&["issue", "-d", NAME, "--deploy-hook", hook]).exits(2).says(&[said]);
     }
-    assert_eq!(generations(&agent), 2);
-    assert_eq!(state(&agent)["bad"], Value::Array(Vec::new()), "the certificate is good");
-    hook.ends(0);
-    let _ = agent.run(&["renew", NAME]).exits(0);
-    assert_eq!(state(&agent)["confirmed"], 2);
-    agent.assert_live_pair(NAME);
+    assert_eq!(agent.files(), Default::default());
+    let _ = agent.run(&["issue", "-d", NAME, "--deploy-hook", "/no/such/program"]).exits(5);
 }
 
 #[test]
-fn what_is_live_survives_an_issue_that_fails_without_settings() {
-    let agent = Agent::new();
-    let _hook = Hook::ending(&agent, 0);
-    issued(&agent, 0);
-    fs::remove_file(agent.path(&format!("certificates/{NAME}.toml"))).unwrap();
-    let path = agent.path(&format!("state/{NAME}.json"));
-    let newer = fs::read_to_string(&path).unwrap().replace("\"schema\": 1", "\"schema\": 99");
-    fs::write(&path, newer).unwrap();
-    let _ = agent.run(&["issue", "-d", NAME, "--ca", "embedded"]).exits(2).says(&["newer version"]);
-    agent.assert_live_pair(NAME);
-    assert_eq!(generations(&agent), 1);
-}
-
-#[test]
-fn letting_go_of_a_pin_ends_with_the_post_hooks() {
-    let agent = Agent::new();
-    let _hook = Hook::ending(&agent, 0);
-    issued(&agent, 0);
-    let _ = agent.run(&["renew", "--force", NAME]).exits(0);
-    let _ = agent.run(&["rollback", NAME]).exits(0);
-    want_another_key(&agent);
-    let post = agent.path("hooks/post/told");
-    fs::write(&post, format!("#!/bin/sh\ntouch {}\n", agent.path("told").display())).unwrap();
-    fs::set_permissions(&post, fs::Permissions::from_mode(0o755)).unwrap();
-    let _ = agent.run(&["rollback", NAME, "--unpin"]).exits(0);
-    assert!(agent.path("told").exists());
-    assert_eq!(state(&agent)["pin"], Value::Null);
-}
-
-#[test]
-fn a_pre_hook_runs_once_however_many_want_it() {
-    let agent = Agent::new();
-    for name in ["a", "b", "c"] {
-        let args = ["issue", "-d", NAME, "--ca", "embedded", "--cert-name", name];
-        let _ = agent.run(&args).exits(0);
-    }
-    let (pre, count) = (agent.path("hooks/pre/counts"), agent.path("count"));
-    let text = format!("#!/bin/sh\necho >> {}\nexit 1\n", count.display());
-    fs::write(&pre, text).unwrap();
-    fs::set_permissions(&pre, fs::Permissions::from_mode(0o755)).unwrap();
-    let _ =
-        agent.run(&["renew", "--force"]).exits(3).says(&["not tried", "ended with exit code 1"]);
-    assert_eq!(fs::read_to_string(&count).unwrap(), "\n");
-}
-
-#[test]
-fn an_expired_generation_is_put_back_by_force_alone() {
-    need!("faketime");
-    let agent = Agent::new();
-    let _hook = Hook::ending(&agent, 0);
-    issued(&agent, 0);
-    let _ = agent.run(&["renew", "--force", NAME]).exits(0);
-    let in_a_week = |args: &[&str]| {
-        let mut command = Command::new("faketime");
-        command.args(["+7 days", env!("CARGO_BIN_EXE_acmeagent"), "--home"]);
-        Ran::of(command.arg(agent.home()).args(args).output().unwrap())
-    };
-    let _ = in_a_week(&["rollback", NAME]).exits(11).says(&["expired", "--force"]);
-    let _ = in_a_week(&["rollback", NAME, "--force"]).exits(0);
-    assert_eq!(state(&agent)["confirmed"], 1);
-    assert_eq!(state(&agent)["pin"]["generation"], 1);
-}
-
-#[test]
-fn after_an_interrupted_switch_what_is_asked_for_is_done_as_well() {
-    let agent = Agent::new();
-    let _hook = Hook::ending(&agent, 0);
-    issued(&agent, 0);
-    fs::write(agent.path("hook"), "#!/bin/sh\nkill -9 $PPID\n").unwrap();
-    let _ = agent.run(&["renew", "--force"]).exits(-1);
-    assert_eq!(state(&agent)["intent"]["to"], 2, "cut off in the middle of the switch");
-    let _hook = Hook::ending(&agent, 0);
-    let args = ["issue", "-d", NAME, "--key-type", "p384"];
-    let _ = agent.run(&args).exits(0).says(&["interrupted switch to generation 2"]);
-    assert_eq!(state(&agent)["confirmed"], 3);
-    assert!(agent.read(&format!("certificates/{NAME}.toml")).contains("p384"));
-    agent.assert_live_pair(NAME);
-}
-
-#[test]
-fn asked_to_stop_it_begins_nothing_more() {
-    let agent = Agent::new();
-    for name in ["a", "b"] {
-        let args = ["issue", "-d", NAME, "--ca", "embedded", "--cert-name", name];
-        let _ = agent.run(&args).exits(0);
-    }
-    let (pre, began) = (agent.path("hooks/pre/slow"), agent.path("began"));
-    fs::write(&pre, format!("#!/bin/sh\ntouch {}\nsleep 1\n", began.display())).unwrap();
-    fs::set_permissions(&pre, fs::Permissions::from_mode(0o755)).unwrap();
-    let mut run = agent.spawn(&["renew", "--force", "--jobs", "1"]);
-    wait_for("the pre hook", || began.exists());
-    let pid = run.0.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-    assert_eq!(run.0.wait().unwrap().code(), Some(3));
-    for name in ["a", "b"] {
-        let state: Value =
-            serde_json::from_str(&agent.read(&format!("state/{name}.json"))).unwrap();
-        assert_eq!(state["body"]["order"], Value::Null, "{name}");
-        assert_eq!(state["body"]["failures"], 0, "{name}: nobody's failure");
-    }
+fn a_hook_directory_others_may_write() {
+    need!("chmod");
+    let agent = Agent::embedded();
+    let _ = agent.run(&["issue", "-d", NAME]).exits(0);
+    logging(&agent, "hooks/deploy/10-x", "", "ran");
+    let open = Command::new("chmod").arg("0777").arg(agent.path("hooks/deploy/10-x")).status();
+    assert!(open.unwrap().success());
+    let before = agent.read("live/a.example/cert.pem");
+    let ran = agent.run(&["renew", "--force"]).exits(11);
+    let _ = ran.says(&["10-x has mode 0777", "chmod go-w", "live: generation 1"]);
+    assert_eq!(agent.read("live/a.example/cert.pem"), before);
+    assert_eq!((log(&agent), agent.issued()), (Vec::new(), 1), "found before anything was ordered");
 }

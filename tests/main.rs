@@ -4,9 +4,21 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, unreachable_pub)]
 
 mod account;
+mod bad_input;
+mod check;
+mod deploy_queue;
 mod floors;
+mod generated;
 mod hooks;
+mod interrupted;
+mod issue;
+mod json;
+mod locks;
 mod pebble;
+mod permissions;
+mod renew;
+mod rollback;
+mod snapshot;
 mod support;
 
 /// A test file that is not listed above would be compiled by nobody and pass for ever.

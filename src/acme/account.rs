@@ -120,13 +120,7 @@ impl Session {
         registration: Registration,
     ) -> Result<Account, AcmeError> {
         self.check_directory(file)?;
-        if let (Some(terms), false) = (&self.directory().terms_of_service, registration.agree_terms)
-        {
-            return Err(AcmeError::TermsNotAgreed { terms: terms.clone() });
-        }
-        if self.directory().external_account_required && registration.eab.is_none() {
-            return Err(AcmeError::EabRequired);
-        }
+        self.admits(&registration)?;
         let url = match self.create(&file.key, &registration).await {
             // A binding may be used up by a registration whose answer was lost.
             Err(error) if registration.eab.is_some() && error.problem().is_some() => {
@@ -138,6 +132,21 @@ impl Session {
         file.contacts = registration.contacts;
         file.created_at = Some(self.transport().now());
         self.account(file)
+    }
+
+    /// Says, without asking the CA, whether it would turn the registration down.
+    ///
+    /// # Errors
+    /// [`AcmeError::TermsNotAgreed`] and [`AcmeError::EabRequired`].
+    pub(crate) fn admits(&self, registration: &Registration) -> Result<(), AcmeError> {
+        let directory = self.directory();
+        if let (Some(terms), false) = (&directory.terms_of_service, registration.agree_terms) {
+            return Err(AcmeError::TermsNotAgreed { terms: terms.clone() });
+        }
+        if directory.external_account_required && registration.eab.is_none() {
+            return Err(AcmeError::EabRequired);
+        }
+        Ok(())
     }
 
     async fn create(&self, key: &AccountKey, wanted: &Registration) -> Result<CaUrl, AcmeError> {

@@ -124,9 +124,9 @@ impl Authorities {
         if name.as_str().starts_with("buypass") {
             return Trouble::EndedCa;
         }
-        let near = |known: &&str| strsim::damerau_levenshtein(known, name.as_str()) <= 3;
-        let nearest = Endpoint::builtin_names().find(near).map(str::to_owned);
-        Trouble::UnknownCa { name: name.to_string(), nearest }
+        let distance = |known: &&str| strsim::damerau_levenshtein(known, name.as_str());
+        let nearest = Endpoint::builtin_names().min_by_key(distance).filter(|n| distance(n) <= 3);
+        Trouble::UnknownCa { name: name.to_string(), nearest: nearest.map(str::to_owned) }
     }
 
     /// How to become a customer of the CA that `settings` want.

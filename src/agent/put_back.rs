@@ -64,9 +64,10 @@ impl Agent {
         }
         let meta = self.store().meta(&name, generation)?;
         let now = self.hands.clock.now();
+        let expired = meta.validity.not_after < now;
         let unfit = if standing.facts.bad.contains(&generation) {
             Some("is marked bad".to_owned())
-        } else if meta.validity.not_after < now {
+        } else if expired {
             Some(format!("expired at {}", meta.validity.not_after))
         } else {
             None
@@ -90,8 +91,9 @@ impl Agent {
         let (new_settings, agree_terms, may_register) = (None, false, false);
         let mut wish = Wish { name, settings, new_settings, insistence, agree_terms, may_register };
         let authority = self.authorities.wanted(&wish.settings).await?;
+        let task = if expired { Task::DeployExpired } else { Task::Deploy };
         let mut done =
-            self.run(lock, &mut wish, &authority, &mut standing, Task::Deploy(generation)).await?;
+            self.run(lock, &mut wish, &authority, &mut standing, task(generation)).await?;
         if done.trouble.is_some() {
             // Who asked for it knows that it failed, and asks again; no later run does.
             standing.facts.pin = pin_before;

@@ -139,13 +139,14 @@ impl Agent {
         let mut standing = self.recovered(lock)?;
         let authority = self.authorities.wanted(&wish.settings).await?;
         let mut ask_at = self.poll_ari(lock, &mut standing, &authority).await?;
+        let newest_before = standing.newest.as_ref().map(|(newest, _)| *newest);
         let mut done = self.act(lock, &mut wish, &authority, &mut standing).await?;
         if done.why == Some(Why::Interrupted) && done.trouble.is_none() {
             // That was left from before; what is wanted now comes after it.
             let next = self.act(lock, &mut wish, &authority, &mut standing).await?;
             done = if next.ended == Ended::NotDue { done } else { next };
         }
-        if matches!(done.ended, Ended::Renewed | Ended::Stocked) {
+        if standing.newest.as_ref().map(|(newest, _)| *newest) != newest_before {
             ask_at = self.poll_ari(lock, &mut standing, &authority).await?;
         }
         self.settle(lock, &wish.settings, &mut standing, ask_at)?;
@@ -199,7 +200,7 @@ impl Agent {
         standing: &mut Standing,
         task: Task,
     ) -> Result<Done, Trouble> {
-        let orders = !matches!(task, Task::Deploy(_));
+        let orders = task.generation().is_none();
         let interrupted = standing.facts.intent.is_some();
         let held_before = standing.newest.is_some();
         let may_create = wish.may_register && !(held_before && known_customer(standing, authority));
@@ -221,7 +222,6 @@ impl Agent {
                 false => wish.new_settings.take(),
             },
             usable: Vec::new(),
-            forced: wish.insistence.force,
             phases: Vec::new(),
             ari_exempt: None,
         };
@@ -251,8 +251,7 @@ impl Agent {
         let now = self.hands.clock.now();
         let mut facts = self.store().state(&name)?.0;
         facts.last_run = Some(now);
-        let deployed =
-            if matches!(task, Task::Deploy(_)) { Ended::Deployed } else { Ended::Renewed };
+        let deployed = if task.generation().is_some() { Ended::Deployed } else { Ended::Renewed };
         let (ended, cause) = match outcome {
             Outcome::Renewed(generation) => {
                 facts.deploy_queue.retain(|queued| queued.generation > generation);
@@ -302,7 +301,8 @@ impl Agent {
         Ok(Done { trouble: cause.map(Trouble::Cause), ..Done::new(name, ended) })
     }
 
-    /// Keeps a generation for another attempt, unless it was the certificate that was at fault.
+    /// Keeps a generation for another attempt, unless it was the certificate that was at fault, or
+    /// an earlier one that the operator wanted back.
     fn not_taken(
         &self,
         facts: &mut Facts,
@@ -310,8 +310,11 @@ impl Agent {
         generation: Generation,
         cause: &Cause,
     ) {
-        if !cause.condemns() {
-            facts.bad.remove(&generation);
+        if cause.condemns() {
+            return;
+        }
+        facts.bad.remove(&generation);
+        if standing.newest.as_ref().is_none_or(|(newest, _)| generation >= *newest) {
             self.queue(facts, standing, generation, self.hands.clock.now());
         }
     }

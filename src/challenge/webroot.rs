@@ -74,27 +74,29 @@ impl Webroot {
     }
 
     /// Opens the folder of the tokens, making what is missing.
-    fn enter(&self, made: &mut [bool; 2]) -> Result<OwnedFd, SolverError> {
-        let outer = open_or_make(&self.root, FOLDERS[0], &mut made[0]);
-        let outer = outer.map_err(|errno| self.error(&FOLDERS[..1], errno))?;
-        let inner = open_or_make(&outer, FOLDERS[1], &mut made[1]);
-        inner.map_err(|errno| self.error(&FOLDERS, errno))
+    ///
+    /// # Errors
+    /// How many of [`FOLDERS`] the failure is about, and what it is.
+    fn enter(&self, made: &mut [bool; 2]) -> Result<OwnedFd, (usize, Errno)> {
+        let outer = open_or_make(&self.root, FOLDERS[0], &mut made[0]).map_err(|e| (1, e))?;
+        open_or_make(&outer, FOLDERS[1], &mut made[1]).map_err(|e| (2, e))
     }
 
     /// Places one answer; a leftover of the same name makes way, unless it is a trap.
     fn place(&self, token: &Token, answer: &KeyAuthorization) -> Result<(), SolverError> {
-        /// Somebody else may remove an empty folder, or leave a file, between two steps.
-        const ATTEMPTS: usize = 5;
+        /// Another run may make or remove an empty folder, or leave a file, between two steps.
+        const ATTEMPTS: usize = 50;
+        let steps = [FOLDERS[0], FOLDERS[1], token.as_str()];
         let mut state = self.state();
         let mut result = Ok(());
         for _ in 0..ATTEMPTS {
-            let folder = self.enter(&mut state.made)?;
-            result = place_in(&folder, token, answer);
-            if !matches!(result, Err(Errno::EXIST | Errno::NOENT)) {
+            let folder = self.enter(&mut state.made);
+            result = folder.and_then(|folder| place_in(&folder, token, answer).map_err(|e| (3, e)));
+            if !matches!(result, Err((_, Errno::EXIST | Errno::NOENT | Errno::STALE))) {
                 break;
             }
         }
-        result.map_err(|errno| self.error(&[FOLDERS[0], FOLDERS[1], token.as_str()], errno))?;
+        result.map_err(|(depth, errno)| self.error(&steps[..depth], errno))?;
         state.placed.push((token.clone(), answer.clone()));
         Ok(())
     }

@@ -22,16 +22,17 @@ async fn act(agent: &Agent, settings: &CertSettings, args: &Account) -> Result<R
     let authority = agent.authorities.wanted(settings).await?;
     let registers = args.action == AccountAction::Register;
     let application = agent.authorities.application(settings, args.ca.agree_tos, registers).await?;
-    match args.action {
-        AccountAction::Show | AccountAction::Register => {}
+    let account = match args.action {
+        AccountAction::Show | AccountAction::Register => {
+            authority.account(agent.store(), &application).await?.clone()
+        }
         AccountAction::RotateKey => authority.rotate_key(agent.store()).await?,
         AccountAction::Deactivate => {
             authority.deactivate(agent.store()).await?;
             let text = format!("the account at {} is closed for good\n", authority.name());
             return Ok(Report { text, ..Report::default() });
         }
-    }
-    let account = authority.account(agent.store(), &application).await?;
+    };
     let mut facts = account.facts().await.map_err(Cause::from)?;
     if registers && !application.contacts.is_empty() && facts.contacts != application.contacts {
         account.update_contacts(&application.contacts).await.map_err(Cause::from)?;

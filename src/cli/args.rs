@@ -5,25 +5,32 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-const EXIT_CODES: &str = "\
-Exit codes:
-   0 OK            what is wanted holds: renewed, or nothing due
-   1 INTERNAL      a defect of acmeagent
-   2 CONFIG        usage or configuration
-   3 RETRY         failed for now; what is served is not at risk; the next attempt is stored
-   4 PARTIAL       some certificates did, others did not
-   5 NOT_DEPLOYED  issued, but not put to use
-   6 ROLLED_BACK   the new one failed; the previous one is served again
-   7 LOCKED        another run is doing all of this
-   8 AT_RISK       failing, and little life is left
-   9 SERVING_BAD   what is served is wrong and could not be mended
-  10 STORE         the disk: full, read-only, damaged
-  11 REFUSED       for security
-`check` uses the codes of monitoring plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
+use super::exit::Exit;
 
-/// Keeps a valid certificate being served: issues, renews, checks and rolls back.
+/// The codes of `check`, which monitoring systems know.
+pub(super) const CHECK_CODES: &str =
+    "`check` uses the codes of monitoring plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
+
+fn exit_codes() -> String {
+    let rows = Exit::ALL.map(|exit| {
+        format!(
+            "  {:>2} {:<13} {}
+",
+            exit.code(),
+            exit.name(),
+            exit.meaning()
+        )
+    });
+    format!(
+        "Exit codes:
+{}{CHECK_CODES}",
+        rows.concat()
+    )
+}
+
+/// Get TLS certificates by ACME, and keep what is served valid
 #[derive(Debug, Parser)]
-#[command(name = "acmeagent", version, after_help = EXIT_CODES, propagate_version = false)]
+#[command(name = "acmeagent", version, after_help = exit_codes(), propagate_version = false)]
 #[command(max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -34,11 +41,12 @@ pub(crate) struct Cli {
 
 /// Flags every verb takes.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Keep settings and store under one directory
+    /// Directory of settings and certificates
     ///
-    /// Default: settings in /etc/acmeagent and store in /var/lib/acmeagent for root, the XDG config
-    /// and state directories otherwise.
+    /// Without it root's settings are in /etc/acmeagent and root's certificates in
+    /// /var/lib/acmeagent; those of other users in the XDG config and state directories.
     #[arg(long, global = true, value_name = "DIR", env = "ACMEAGENT_HOME")]
     pub(crate) home: Option<PathBuf>,
     /// Print one JSON document on standard output
@@ -47,10 +55,10 @@ pub(crate) struct Global {
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say more: phases and their times
+    /// Say more: each step and how long it took
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
-    /// Colour the messages
+    /// When to colour messages
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
 }
@@ -80,19 +88,25 @@ pub(crate) enum Verb {
     Generate(Generate),
 }
 
-/// Order a certificate, put it to use and remember how, so that `renew` needs no flags
+/// Get a certificate, put it to use, and remember how: `renew` then needs no flags
 ///
-/// Run again with other flags, it changes the settings, and orders anew only when what is wanted
-/// differs from what is held.
+/// Run again with other flags, it changes what is remembered, and orders another certificate only
+/// when the one that is held is no longer what is wanted.
 #[derive(Args, Debug)]
 pub(crate) struct Issue {
-    /// DNS name, wildcard or IP address to be certified (repeat, or separate by commas)
+    /// DNS name or IP address the certificate is for (repeat, or separate by commas)
     #[arg(short = 'd', long = "domain", visible_alias = "domains", value_name = "NAME")]
     #[arg(required = true, value_delimiter = ',')]
     pub(crate) domains: Vec<String>,
     /// What to call the certificate (default: after its first name)
     #[arg(long, value_name = "NAME")]
     pub(crate) cert_name: Option<String>,
+    /// Rehearse it all with the CA's staging environment (or --server); keep and deploy nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Order even though a valid certificate is held
+    #[arg(long, visible_alias = "force-renewal")]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) ca: CaFlags,
     #[command(flatten)]
@@ -103,19 +117,13 @@ pub(crate) struct Issue {
     pub(crate) key: KeyFlags,
     #[command(flatten)]
     pub(crate) hooks: HookFlags,
-    /// Rehearse everything against the CA's staging directory (or --server); keep and deploy nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Order even though a valid certificate is held
-    #[arg(long, visible_alias = "force-renewal")]
-    pub(crate) force: bool,
 }
 
 /// Which certificate authority, and how to be its customer.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Certificate authority")]
 pub(crate) struct CaFlags {
-    /// A CA by name: a built-in one, one of the settings' [[ca]], or `embedded` for trying out
+    /// Name of the CA: a built-in one, a [[ca]] of the settings, or `embedded` to try things out
     #[arg(long, value_name = "NAME")]
     pub(crate) ca: Option<String>,
     /// The CA's directory URL, or a name as for --ca
@@ -124,19 +132,19 @@ pub(crate) struct CaFlags {
     /// Use the CA's staging environment
     #[arg(long)]
     pub(crate) staging: bool,
-    /// Trust this root (PEM), and no other, for the CA's own HTTPS
+    /// Root certificate of the CA's own HTTPS, instead of the system's roots
     #[arg(long, value_name = "PEM")]
     pub(crate) ca_root: Option<PathBuf>,
-    /// Key identifier of an external account binding
+    /// Key identifier the CA gave you for an external account binding
     #[arg(long, value_name = "KID")]
     pub(crate) eab_kid: Option<String>,
-    /// HMAC key of the binding, base64url (visible to others in the process list: prefer the file)
+    /// HMAC key of that binding (others see it in the process list: prefer the file)
     #[arg(long, value_name = "KEY", requires = "eab_kid", conflicts_with = "eab_hmac_key_file")]
     pub(crate) eab_hmac_key: Option<String>,
-    /// File with the HMAC key of the binding
+    /// File that holds the HMAC key of that binding
     #[arg(long, value_name = "FILE", requires = "eab_kid")]
     pub(crate) eab_hmac_key_file: Option<PathBuf>,
-    /// Contact address given to the CA
+    /// E-mail address the CA may write to
     #[arg(short = 'm', long, value_name = "ADDRESS")]
     pub(crate) email: Option<String>,
     /// Agree to the CA's terms of service
@@ -148,13 +156,13 @@ pub(crate) struct CaFlags {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Order")]
 pub(crate) struct OrderFlags {
-    /// Profile to ask for when the CA offers it
+    /// Certificate profile to ask for, if the CA offers it (as in shortlived)
     #[arg(long, visible_alias = "preferred-profile", value_name = "PROFILE")]
     pub(crate) profile: Option<String>,
-    /// Profile without which nothing is ordered
+    /// Certificate profile to ask for; without it nothing is ordered
     #[arg(long, value_name = "PROFILE", conflicts_with = "profile")]
     pub(crate) required_profile: Option<String>,
-    /// Prefer the chain that has an issuer of this common name
+    /// Take the chain with an issuer of this common name, if the CA has one
     #[arg(long, value_name = "CN")]
     pub(crate) preferred_chain: Option<String>,
 }
@@ -166,19 +174,19 @@ pub(crate) struct ChallengeFlags {
     /// Challenge type: http-01 or tls-alpn-01 (default http-01; repeat in order of preference)
     #[arg(long, value_name = "TYPE", action = ArgAction::Append)]
     pub(crate) challenge: Vec<String>,
-    /// Answer http-01 by files under this web root
+    /// Answer http-01 by files in this directory, which a web server serves on port 80
     #[arg(short = 'w', long, value_name = "DIR", conflicts_with = "standalone")]
     pub(crate) webroot: Option<PathBuf>,
-    /// Answer http-01 from a listener of our own (the default)
+    /// Answer http-01 by listening ourselves (the default)
     #[arg(long)]
     pub(crate) standalone: bool,
-    /// Address of our own listeners (default: all)
+    /// Address to listen on (default: all)
     #[arg(long, value_name = "IP")]
     pub(crate) http_01_address: Option<IpAddr>,
-    /// Port of our http-01 listener (default 80)
+    /// Port to listen on for http-01 (default 80)
     #[arg(long, value_name = "PORT")]
     pub(crate) http_01_port: Option<u16>,
-    /// Port of our tls-alpn-01 listener (default 443)
+    /// Port to listen on for tls-alpn-01 (default 443)
     #[arg(long, value_name = "PORT")]
     pub(crate) tls_alpn_01_port: Option<u16>,
 }
@@ -187,7 +195,7 @@ pub(crate) struct ChallengeFlags {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Key")]
 pub(crate) struct KeyFlags {
-    /// p256, p384, rsa2048, rsa3072 or rsa4096 (default p256)
+    /// Kind of key: p256, p384, rsa2048, rsa3072 or rsa4096 (default p256)
     #[arg(long, value_name = "TYPE")]
     pub(crate) key_type: Option<String>,
     /// Keep the key at renewals
@@ -202,24 +210,24 @@ pub(crate) struct KeyFlags {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Hooks")]
 pub(crate) struct HookFlags {
-    /// Run before an order (repeat)
+    /// Run before the first order (repeat)
     #[arg(long, value_name = "COMMAND", action = ArgAction::Append)]
     pub(crate) pre_hook: Vec<String>,
-    /// Run to put a new certificate to use (repeat, in order); when it fails, the old one returns
+    /// Run to put a new certificate to use (repeat); if it fails, the old one is put back
     #[arg(long, value_name = "COMMAND", action = ArgAction::Append)]
     pub(crate) deploy_hook: Vec<String>,
-    /// Run after the orders of a run, whatever came of them (repeat)
+    /// Run after the last order, whatever came of it (repeat)
     #[arg(long, value_name = "COMMAND", action = ArgAction::Append)]
     pub(crate) post_hook: Vec<String>,
 }
 
-/// Renew what is due; what cron or a timer runs
+/// Renew what is due (to be run by a timer or cron, every hour or so)
 #[derive(Args, Debug)]
 pub(crate) struct Renew {
     /// Only these certificates
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
-    /// Rehearse against the CA's staging directory; keep and deploy nothing
+    /// Rehearse with the CA's staging environment; keep and deploy nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Renew although nothing is due
@@ -231,7 +239,7 @@ pub(crate) struct Renew {
     pub(crate) jobs: u16,
 }
 
-/// Say whether what is stored or served is consistent and fresh (exit codes of monitoring plugins)
+/// Say whether certificates are valid, fresh and whole, as a monitoring plugin
 #[derive(Args, Debug)]
 pub(crate) struct Check {
     /// Only these certificates
@@ -266,63 +274,70 @@ pub(crate) enum Format {
     Prometheus,
 }
 
-/// Put an earlier generation of a certificate back in service, and keep it there
+/// Put an earlier certificate back in service, and keep it there until told otherwise
 ///
-/// Unlike certbot's command of this name, which restores web-server configuration, this one
-/// concerns the certificate itself.
+/// Every issued certificate is kept as a generation, numbered from 1. (In certbot, `rollback` means
+/// the configuration of a web server; here it is the certificate itself.)
 #[derive(Args, Debug)]
 pub(crate) struct Rollback {
+    /// Name of the certificate, as `acmeagent status` shows it
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
     /// Go to this generation (default: the newest good one before the live one)
     #[arg(long, value_name = "N", conflicts_with = "snapshot")]
     pub(crate) to: Option<u32>,
-    /// Go to the generation that was live in this snapshot
+    /// Go to the generation that was in service when this snapshot was taken
     #[arg(long, value_name = "ID")]
     pub(crate) snapshot: Option<String>,
     /// Show the generations and what became of them
     #[arg(long, conflicts_with_all = ["to", "snapshot", "unpin", "force"])]
     pub(crate) list: bool,
-    /// Let the newest good generation go live again
+    /// No longer hold it back: put the newest good generation into service
     #[arg(long, conflicts_with_all = ["to", "snapshot"])]
     pub(crate) unpin: bool,
-    /// Even if it has expired or was marked bad
+    /// Even if it has expired, was revoked or failed before
     #[arg(long)]
     pub(crate) force: bool,
 }
 
-/// Keep, verify and restore copies of what is in service
+/// Take, verify and restore copies of what is in service
 #[derive(Debug, Subcommand)]
 pub(crate) enum Snapshot {
-    /// Take one now
+    /// Take a snapshot now (one is taken by itself before every change)
     Create {
+        /// Only of these certificates
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
-    /// Show them, newest last
+    /// Show the snapshots, newest last
     List,
-    /// Compare every file with its recorded SHA-256
+    /// Compare every file of a snapshot, or of all, with its recorded SHA-256
     Verify {
+        /// Only this snapshot
         #[arg(value_name = "ID")]
         id: Option<String>,
     },
-    /// Link the files of a snapshot back, even if archive or live were lost
+    /// Put certificates back as a snapshot holds them, whatever was lost since
     Restore {
+        /// The snapshot, as `acmeagent snapshot list` shows it
         #[arg(value_name = "ID")]
         id: String,
+        /// Only these certificates
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
-    /// Remove all but the newest
+    /// Remove all but the newest snapshots of each certificate
     Prune {
         /// How many to keep
         #[arg(long, value_name = "N", default_value_t = crate::store::snapshot::KEEP)]
         keep: usize,
     },
-    /// Write one as a tar archive (it holds private keys)
+    /// Write a snapshot to a tar archive (it holds private keys)
     Export {
+        /// The snapshot, as `acmeagent snapshot list` shows it
         #[arg(value_name = "ID")]
         id: String,
+        /// The file to write; it must not exist yet
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
@@ -339,9 +354,10 @@ pub(crate) struct Names {
 /// Tell the CA that a certificate is no longer to be trusted
 #[derive(Args, Debug)]
 pub(crate) struct Revoke {
+    /// Name of the certificate
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
-    /// unspecified, keyCompromise, affiliationChanged, superseded or cessationOfOperation
+    /// One of unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation
     #[arg(long, value_name = "REASON", default_value = "unspecified")]
     pub(crate) reason: String,
     /// Revoke this generation (default: the live one)
@@ -352,6 +368,7 @@ pub(crate) struct Revoke {
 /// Remove a certificate, its keys and its settings from this host (snapshots stay)
 #[derive(Args, Debug)]
 pub(crate) struct Delete {
+    /// Name of the certificate
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
 }
@@ -360,6 +377,7 @@ pub(crate) struct Delete {
 #[derive(Args, Debug)]
 pub(crate) struct Account {
     #[arg(value_enum)]
+    /// What to do
     pub(crate) action: AccountAction,
     #[command(flatten)]
     pub(crate) ca: CaFlags,
@@ -377,13 +395,13 @@ pub(crate) enum AccountAction {
     Deactivate,
 }
 
-/// Rehearse with an authority of our own
+/// Rehearse with a CA of our own
 #[derive(Debug, Subcommand)]
 pub(crate) enum Drill {
     Ca(DrillCa),
 }
 
-/// Serve the embedded ACME CA until told to stop, for any client
+/// Serve an ACME CA for any client, until told to stop; nobody trusts it
 #[derive(Args, Debug)]
 pub(crate) struct DrillCa {
     /// Where to listen (loopback only)
@@ -402,9 +420,10 @@ pub(crate) struct DrillCa {
 pub(crate) enum Generate {
     /// The man page acmeagent(1), in roff
     Man,
-    /// Completions for a shell
+    /// Completions for a shell, to be sourced or put where it looks for them
     Completions {
         #[arg(value_enum)]
+        /// The shell
         shell: clap_complete::Shell,
     },
 }

@@ -20,6 +20,21 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Ok,
+        Self::Internal,
+        Self::Config,
+        Self::Retry,
+        Self::Partial,
+        Self::NotDeployed,
+        Self::RolledBack,
+        Self::Locked,
+        Self::AtRisk,
+        Self::ServingBad,
+        Self::Store,
+        Self::Refused,
+    ];
+
     pub(crate) fn code(self) -> u8 {
         self as u8
     }
@@ -38,6 +53,24 @@ impl Exit {
             Self::ServingBad => "SERVING_BAD",
             Self::Store => "STORE",
             Self::Refused => "REFUSED",
+        }
+    }
+
+    /// For help and manual.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "what is wanted holds: renewed, or nothing was due",
+            Self::Internal => "a defect of acmeagent",
+            Self::Config => "the command line or the settings are wrong",
+            Self::Retry => "failed for now; what is served is not at risk; `renew` tries again",
+            Self::Partial => "some certificates did, others are to be tried again",
+            Self::NotDeployed => "issued, but not put to use yet; `renew` tries again",
+            Self::RolledBack => "the new one could not be put to use; the previous one is back",
+            Self::Locked => "another run is doing all of this",
+            Self::AtRisk => "failing, and little life is left",
+            Self::ServingBad => "what is served is wrong and could not be mended: act now",
+            Self::Store => "the disk: full, read-only or damaged",
+            Self::Refused => "refused for security, as with files that others may change",
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::exit::Exit;
 use super::report::Failure;
-use crate::acme::AcmeError;
+use crate::acme::{AcmeError, Endpoint};
 use crate::agent::{Done, Ended, Trouble};
 use crate::challenge::SolverError;
 use crate::config::cert::Contradiction;
@@ -131,6 +131,11 @@ fn hint(trouble: &Trouble) -> Option<String> {
         Trouble::UnknownCa { nearest: Some(nearest), .. } => {
             Some(format!("did you mean {nearest}?"))
         }
+        Trouble::UnknownCa { nearest: None, .. } => {
+            let known: Vec<&str> = Endpoint::builtin_names().collect();
+            Some(format!("known are {}; any other by its --server URL", known.join(", ")))
+        }
+        Trouble::EndedCa => Some("choose another with --ca, as in --ca letsencrypt".to_owned()),
         Trouble::NoCertificate { nearest: Some(nearest), .. } => {
             Some(format!("did you mean {nearest}?"))
         }

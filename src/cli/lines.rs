@@ -3,6 +3,7 @@
 use super::exit::Exit;
 use super::failure;
 use super::report::{CertificateLine, Failure, NextRenewal, PhaseTime};
+use crate::agent::authorities::EMBEDDED;
 use crate::agent::{Done, Ended, Standing};
 use crate::model::name::CertName;
 use crate::model::time::{Timestamp, Validity, in_words};
@@ -122,7 +123,7 @@ fn served(line: &CertificateLine, now: Timestamp) -> String {
 }
 
 /// What a person wants to read after a run.
-pub(crate) fn text(line: &CertificateLine, done: &Done, now: Timestamp) -> String {
+pub(crate) fn text(line: &CertificateLine, done: &Done, layout: &Layout, now: Timestamp) -> String {
     let Some((generation, validity)) = line.generation.zip(line.validity()) else {
         return String::new();
     };
@@ -141,6 +142,11 @@ pub(crate) fn text(line: &CertificateLine, done: &Done, now: Timestamp) -> Strin
     text += &format!("  certifies  {}\n", names.join(", "));
     text +=
         &format!("  from       {}, {}\n", line.ca.as_deref().unwrap_or("?"), kind(line, validity));
+    if line.ca.as_deref() == Some(EMBEDDED) {
+        let root = layout.embedded_ca();
+        text +=
+            &format!("  trusted    by nobody: the CA of this try-out is in {}\n", root.display());
+    }
     text += &format!("  valid      until {}\n", span(validity.not_after, now));
     if let Some(next) = &line.next_renewal {
         text += &format!("  renewal    {}: {}\n", span(next.at, now), next.reason);

@@ -11,6 +11,7 @@ mod failure;
 mod generate;
 mod issue;
 mod lines;
+mod man;
 mod progress;
 mod rehearsal;
 mod renew;
@@ -94,13 +95,19 @@ fn usage(error: &clap::Error, json: bool) -> ExitCode {
     let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if json && !asked_for {
         let talk = Talk { json: true, quiet: false, verbose: false };
-        let text = error.render().to_string();
-        let message = text.trim_start_matches("error: ").trim_end();
-        return talk.finish("", Err(Failure::config(message))).into();
+        return talk.finish("", Err(misuse(&error.render().to_string()))).into();
     }
     // A reader that went away is no error of ours.
     let _ = error.print();
     if error.use_stderr() { Exit::Config.into() } else { Exit::Ok.into() }
+}
+
+/// clap's text taken apart: the mistake, its tips, and what it says of usage.
+fn misuse(text: &str) -> Failure {
+    let mut parts = text.split("\n\n").map(str::trim).filter(|part| !part.is_empty());
+    let mistake = parts.next().unwrap_or_default().trim_start_matches("error: ");
+    let hints = parts.map(|part| part.trim_start_matches("tip: ").to_owned()).collect();
+    Failure { hints, ..Failure::config(mistake) }
 }
 
 /// Keys live in our memory and files: no core dumps, nothing readable by others even for a moment.

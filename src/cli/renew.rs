@@ -23,6 +23,9 @@ pub(super) fn run(context: &Context, args: &Renew) -> Result<Report, Failure> {
     let pass = Pass { names, force: args.force, jobs: usize::from(args.jobs) };
     let agent = context.agent()?;
     let done = context.block_on(async { agent.renew(&pass).await })??;
+    if let Some(idle) = nothing_due(context).filter(|_| everything && done.is_empty()) {
+        return Ok(idle);
+    }
     Ok(report(context, agent.store().layout(), &done, everything))
 }
 
@@ -33,8 +36,11 @@ fn nothing_due(context: &Context) -> Option<Report> {
         Ok(IndexRead::Fresh { due, held, next }) if due.is_empty() => {
             let next =
                 next.map(|at| format!("; the next looks after itself {}", until_in_words(at, now)));
-            let text =
-                format!("nothing is due of {held} certificates{}\n", next.unwrap_or_default());
+            let held = match held {
+                1 => "1 certificate".to_owned(),
+                several => format!("{several} certificates"),
+            };
+            let text = format!("nothing is due of {held}{}\n", next.unwrap_or_default());
             Some(Report { text, ..Report::default() })
         }
         _ => None,
@@ -49,7 +55,7 @@ pub(super) fn report(context: &Context, layout: &Layout, done: &[Done], only_bus
     for one in done {
         let line = lines::of_done(one, layout, now);
         if !(only_busy && one.ended == Ended::NotDue) {
-            text += &lines::text(&line, one, now);
+            text += &lines::text(&line, one, layout, now);
         }
         certificates.push(line);
     }

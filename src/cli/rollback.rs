@@ -28,8 +28,11 @@ pub(super) fn run(context: &Context, args: &Rollback) -> Result<Report, Failure>
         };
         Ok::<Done, Failure>(done.unwrap_or_else(|trouble| agent.refused(&name, trouble)))
     })??;
+    let went_well = done.trouble.is_none();
     let mut report = renew::report(context, agent.store().layout(), &[done], false);
-    report.text += &aftermath(&agent, &name, context.now())?;
+    if went_well {
+        report.text += &aftermath(&agent, &name, context.now())?;
+    }
     Ok(report)
 }
 

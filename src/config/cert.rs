@@ -125,6 +125,7 @@ impl CertSettings {
         }
         let wildcards: Vec<_> = self.identifiers.iter().filter(|one| one.is_wildcard()).collect();
         let mut met = HashSet::new();
+        // What is wrong with the list itself is told before what this host can prove of it.
         for one in &self.identifiers {
             if !met.insert(one) {
                 return Err(Contradiction::Twice(one.clone()));
@@ -133,6 +134,8 @@ impl CertSettings {
                 let (wildcard, covered) = (wildcard.clone(), one.clone());
                 return Err(Contradiction::Redundant { wildcard, covered });
             }
+        }
+        for one in &self.identifiers {
             if !self.challenges.iter().any(|kind| kind.proves(one)) {
                 let tried = self.challenges.iter().map(|kind| kind.as_str());
                 let tried = tried.collect::<Vec<_>>().join(" or ");

@@ -95,13 +95,19 @@ impl Authority {
         {
             return Ok(session.account(&file)?);
         }
+        let Application { contacts, agree_terms, eab, .. } = application.clone();
+        let registration = Registration { contacts, agree_terms, eab };
         let lock = self.lock(store)?;
         let mut file = match self.account_file(store)? {
             Some(file) => file,
             None if !application.may_create => {
                 return Err(Cause::AccountLost { ca: self.name().to_owned() });
             }
-            None => AccountFile::fresh(&self.endpoint.directory)?,
+            // No key is made for what would be turned down.
+            None => {
+                session.admits(&registration)?;
+                AccountFile::fresh(&self.endpoint.directory)?
+            }
         };
         self.save(store, &lock, &file)?;
         if file.is_rolling_over() {
@@ -116,8 +122,6 @@ impl Authority {
         if !application.may_create {
             return Err(Cause::AccountLost { ca: self.name().to_owned() });
         }
-        let Application { contacts, agree_terms, eab, .. } = application.clone();
-        let registration = Registration { contacts, agree_terms, eab };
         let account = session.register(&mut file, registration).await?;
         self.save(store, &lock, &file)?;
         Ok(account)
@@ -135,8 +139,9 @@ impl Authority {
         Ok(Some(file))
     }
 
-    /// Replaces the account key. The new one is stored before the CA hears of it.
-    pub(crate) async fn rotate_key(&self, store: &Store) -> Result<(), Cause> {
+    /// Replaces the account key; the account under its new key. The new one is stored before the
+    /// CA hears of it.
+    pub(crate) async fn rotate_key(&self, store: &Store) -> Result<Account, Cause> {
         let session = self.session().await?;
         let account = self.account(store, &Application::default()).await?;
         let lock = self.lock(store)?;
@@ -148,7 +153,8 @@ impl Authority {
         let in_force = session.settle_rollover(&file).await?;
         file.settle(in_force);
         self.save(store, &lock, &file)?;
-        Ok(told?)
+        told?;
+        Ok(session.account(&file)?)
     }
 
     /// Closes the account at the CA and forgets its key.

@@ -50,6 +50,18 @@ pub(crate) enum Task {
     Stock,
     /// Put a generation of the archive into service.
     Deploy(Generation),
+    /// The same although its time is over: the operator insists.
+    DeployExpired(Generation),
+}
+
+impl Task {
+    /// The generation of the archive it is about; `None` when one is to be ordered.
+    pub(crate) fn generation(self) -> Option<Generation> {
+        match self {
+            Self::Order | Self::Stock => None,
+            Self::Deploy(generation) | Self::DeployExpired(generation) => Some(generation),
+        }
+    }
 }
 
 /// What is wanted of a certificate, as far as a run needs to know.
@@ -95,8 +107,6 @@ pub(crate) struct Run<'a> {
     pub(crate) new_settings: Option<String>,
     /// The challenge types that work on this host, as the precheck found.
     pub(crate) usable: Vec<ChallengeKind>,
-    /// The operator puts a generation into service even if it has expired.
-    pub(crate) forced: bool,
     pub(crate) phases: Vec<(Phase, Duration)>,
     /// Whether the order carried `replaces` within the CA's window, and so costs nothing.
     pub(crate) ari_exempt: Option<bool>,

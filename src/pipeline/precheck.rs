@@ -1,8 +1,10 @@
 //! Before anything is asked of a CA: can this end well?
 
-use super::{Cause, Run, Task};
+use super::{Cause, Run};
 use crate::model::challenge::ChallengeKind;
+use crate::pipeline::hooks;
 use crate::pipeline::machine::{Precheck, State};
+use crate::store::layout::HookKind;
 
 impl Run<'_> {
     pub(super) async fn precheck(&mut self, at: Precheck) -> State<Cause> {
@@ -13,13 +15,21 @@ impl Run<'_> {
             ));
             return at.interrupted(intent.to, intent.snapshot, intent.from);
         }
-        if let Task::Deploy(generation) = self.task {
-            return at.held(generation);
+        match (self.ready_to_deploy(), self.task.generation()) {
+            (Err(cause), _) => State::untouched(cause),
+            (Ok(()), Some(generation)) => at.held(generation),
+            (Ok(()), None) => match self.ready_to_order().await {
+                Ok(()) => at.passed(),
+                Err(cause) => State::untouched(cause),
+            },
         }
-        match self.ready_to_order().await {
-            Ok(()) => at.passed(),
-            Err(cause) => State::untouched(cause),
-        }
+    }
+
+    /// Hooks that may not be run are found before anything is switched.
+    fn ready_to_deploy(&self) -> Result<(), Cause> {
+        let layout = self.hands.store.layout();
+        hooks::of(layout, HookKind::Deploy, self.wanted.deploy_hooks)?;
+        Ok(())
     }
 
     /// Everything the order needs from this host, tried before the CA hears of it.

@@ -6,7 +6,6 @@ use super::{Cause, Run, Task};
 use crate::certificate::{Chain, Expectation, Key, verify};
 use crate::model::generation::Generation;
 use crate::model::name::Identifier;
-use crate::model::time::Timestamp;
 use crate::pipeline::machine::{Snapshot, State, Validate};
 
 impl Run<'_> {
@@ -28,9 +27,7 @@ impl Run<'_> {
             return Err(Cause::Inconsistent { generation });
         }
         let identifiers = stored.meta.identifiers.iter().cloned().collect();
-        let now = self.hands.clock.now();
-        let now = if self.forced { now.min(chain.earliest_expiry()) } else { now };
-        self.judge_at(now, &chain, &key, &identifiers, stored.meta.profile.as_deref())
+        self.judge_as(&chain, &key, &identifiers, stored.meta.profile.as_deref())
     }
 
     /// Judges a chain as what the settings want.
@@ -41,17 +38,20 @@ impl Run<'_> {
         profile: Option<&str>,
     ) -> Result<(), Cause> {
         let identifiers = self.wanted.identifiers.iter().cloned().collect();
-        self.judge_at(self.hands.clock.now(), chain, key, &identifiers, profile)
+        self.judge_as(chain, key, &identifiers, profile)
     }
 
-    fn judge_at(
+    fn judge_as(
         &self,
-        now: Timestamp,
         chain: &Chain,
         key: &Key,
         identifiers: &BTreeSet<Identifier>,
         profile: Option<&str>,
     ) -> Result<(), Cause> {
+        let mut now = self.hands.clock.now();
+        if matches!(self.task, Task::DeployExpired(_)) {
+            now = now.min(chain.validity().not_after);
+        }
         let roots = self.authority.issuing_roots.as_ref();
         Ok(verify(chain, key, &Expectation { identifiers, now, roots, profile })?)
     }

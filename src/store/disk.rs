@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{CWD, FallocateFlags, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
@@ -311,9 +312,20 @@ impl Real {
     }
 
     fn holder(file: &File) -> Holder {
-        let mut text = String::new();
-        let pid =
-            file.take(32).read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+        // Who has just taken the lock signs it in a moment.
+        const LOOKS: usize = 20;
+        const PAUSE: Duration = Duration::from_millis(2);
+        let mut pid = None;
+        for _ in 0..LOOKS {
+            let mut text = [0; 16];
+            let length = file.read_at(&mut text, 0).unwrap_or(0);
+            let line = std::str::from_utf8(&text[..length]).ok().and_then(|t| t.strip_suffix('\n'));
+            pid = line.and_then(|line| line.parse().ok());
+            if pid.is_some() {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
         let since = file.metadata().ok().map(|facts| Timestamp::from_unix(facts.mtime()));
         Holder { pid, since }
     }

@@ -1,5 +1,7 @@
 //! The real binary, in an empty home.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -34,6 +36,11 @@ impl Agent {
         self
     }
 
+    /// Orders from the CA inside the process.
+    pub fn embedded() -> Self {
+        Self::new().with_ca(["--ca", "embedded"])
+    }
+
     pub fn home(&self) -> &Path {
         self.home.path()
     }
@@ -44,7 +51,44 @@ impl Agent {
 
     pub fn read(&self, relative: &str) -> String {
         let path = self.path(relative);
-        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+        fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+
+    /// How many generations the archive holds.
+    pub fn generations(&self, name: &str) -> usize {
+        fs::read_dir(self.path(&format!("archive/{name}"))).map_or(0, Iterator::count)
+    }
+
+    /// How many certificates the embedded CA (or `drill ca`) in this home ever issued.
+    pub fn issued(&self) -> usize {
+        let ledger = fs::read_to_string(self.path("embedded-ca/ledger.jsonl")).unwrap_or_default();
+        let records = ledger.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let serials = records.filter_map(|one| Some(one["certificate"]["serial"].as_str()?.into()));
+        serials.collect::<std::collections::BTreeSet<String>>().len()
+    }
+
+    /// What the store remembers of a certificate.
+    pub fn facts(&self, name: &str) -> Value {
+        serde_json::from_str::<Value>(&self.read(&format!("state/{name}.json"))).unwrap()["body"]
+            .take()
+    }
+
+    /// Every file of the home but locks and state, with its content: what a refusal may not touch.
+    pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.home().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                let relative = path.strip_prefix(self.home()).unwrap().to_owned();
+                if path.is_file() {
+                    found.insert(relative, fs::read(path).unwrap());
+                } else if !["locks", "state"].contains(&relative.to_str().unwrap()) {
+                    folders.push(path);
+                }
+            }
+        }
+        found
     }
 
     /// The command line, with an environment that holds nothing of the tester's.
@@ -60,6 +104,16 @@ impl Agent {
 
     pub fn run(&self, args: &[&str]) -> Ran {
         Ran::of(self.command(args).output().unwrap())
+    }
+
+    /// Runs as if the clock stood elsewhere, as in `+8 days`. Needs `faketime`.
+    pub fn run_at(&self, when: &str, args: &[&str]) -> Ran {
+        let plain = self.command(args);
+        let mut command = within("faketime", &plain);
+        // Waits are to take as long as they do.
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        command.arg(when).arg(plain.get_program()).args(plain.get_args());
+        Ran::of(command.output().unwrap())
     }
 
     /// Runs with `--json`; the document, and whatever else was printed, is in the result.
@@ -97,6 +151,14 @@ impl Agent {
     }
 }
 
+/// Another program with the environment of a command, to run that command within.
+pub fn within(program: &str, command: &Command) -> Command {
+    let mut outer = Command::new(program);
+    outer.env_clear().stdin(Stdio::null());
+    outer.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    outer
+}
+
 impl Ran {
     pub fn of(output: Output) -> Self {
         Self {
@@ -110,6 +172,15 @@ impl Ran {
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self:#?}");
+        self
+    }
+
+    /// Asserts that standard output shows all of these.
+    #[track_caller]
+    pub fn shows(self, texts: &[&str]) -> Self {
+        for text in texts {
+            assert!(self.stdout.contains(text), "stdout lacks {text:?}: {self:#?}");
+        }
         self
     }
 

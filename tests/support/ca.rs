@@ -16,7 +16,7 @@ pub struct Ca {
     /// Where it looks for answers.
     pub http_port: u16,
     pub tls_port: u16,
-    _home: Agent,
+    home: Agent,
     _process: Running,
 }
 
@@ -44,9 +44,14 @@ impl Ca {
             issuing_root: text("issuing_root").into(),
             http_port,
             tls_port,
-            _home: home,
+            home,
             _process: process,
         }
+    }
+
+    /// How many certificates it issued.
+    pub fn issued(&self) -> usize {
+        self.home.issued()
     }
 
     /// An agent that orders here, answering where this CA looks.

@@ -5,9 +5,17 @@ pub mod ca;
 pub mod pebble;
 pub mod tools;
 
+use std::fs;
+use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::Child;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Output};
 use std::time::{Duration, Instant};
+
+use agent::Ran;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 /// How long anything may take before a test gives up on it.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -28,6 +36,12 @@ pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Writes a shell script that may be run.
+pub fn script(path: &Path, body: &str) {
+    fs::write(path, format!("#!/bin/sh\nset -eu\n{body}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+}
+
 /// A child process that ends with the test, by its own pid.
 #[derive(Debug)]
 pub struct Running(pub Child);
@@ -35,6 +49,23 @@ pub struct Running(pub Child);
 impl Running {
     pub fn has_ended(&mut self) -> bool {
         self.0.try_wait().unwrap().is_some()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        nix::sys::signal::kill(Pid::from_raw(self.0.id().cast_signed()), signal).unwrap();
+    }
+
+    /// Waits for the end, and says what it came to.
+    pub fn ends(mut self) -> Ran {
+        let mut texts = [Vec::new(), Vec::new()];
+        if let Some(mut stdout) = self.0.stdout.take() {
+            stdout.read_to_end(&mut texts[0]).unwrap();
+        }
+        if let Some(mut stderr) = self.0.stderr.take() {
+            stderr.read_to_end(&mut texts[1]).unwrap();
+        }
+        let [stdout, stderr] = texts;
+        Ran::of(Output { status: self.0.wait().unwrap(), stdout, stderr })
     }
 }
 

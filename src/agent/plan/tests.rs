@@ -98,7 +98,9 @@ fn word(plan: &Plan) -> String {
     match plan {
         Plan::Do(Task::Order, why) => format!("order: {why}"),
         Plan::Do(Task::Stock, why) => format!("stock: {why}"),
-        Plan::Do(Task::Deploy(generation), why) => format!("deploy {generation}: {why}"),
+        Plan::Do(Task::Deploy(generation) | Task::DeployExpired(generation), why) => {
+            format!("deploy {generation}: {why}")
+        }
         Plan::Wait(Due::At(..)) => "wait".to_owned(),
         Plan::Wait(Due::Blocked(..)) => "blocked".to_owned(),
         Plan::Wait(Due::Now(_)) => "waits for what is due".to_owned(),

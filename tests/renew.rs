@@ -1,0 +1,66 @@
+//! `renew`: what cron or a timer runs.
+
+use std::fs;
+
+use crate::need;
+use crate::support::agent::Agent;
+
+#[test]
+fn nothing_is_done_before_its_time() {
+    let agent = Agent::embedded();
+    let _ = agent.run(&["renew"]).exits(0);
+    let _ = agent.run(&["issue", "-d", "127.0.0.1"]).exits(0);
+    let before = agent.files();
+    for args in [&["renew"][..], &["renew"], &["renew", "127.0.0.1"]] {
+        let _ = agent.run(args).exits(0);
+        assert_eq!(agent.files(), before, "{args:?}");
+    }
+    let _ = agent.run(&["renew"]).exits(0).shows(&["nothing is due of 1 certificate"]);
+    let (_, document) = agent.json(&["renew", "127.0.0.1"]);
+    assert_eq!(document["certificates"][0]["outcome"], "not_due");
+}
+
+#[test]
+fn by_force_and_with_a_new_key_each_time() {
+    need!("openssl");
+    let agent = Agent::embedded();
+    let _ = agent.run(&["issue", "-d", "a.example"]).exits(0);
+    let first = agent.read("live/a.example/privkey.pem");
+    let (ran, document) = agent.json(&["renew", "--force"]);
+    let ran = ran.exits(0);
+    assert_eq!(document["certificates"][0]["outcome"], "renewed", "{ran:?}");
+    assert_eq!(document["certificates"][0]["generation"], 2);
+    agent.assert_live_pair("a.example");
+    let second = agent.read("live/a.example/privkey.pem");
+    assert_ne!(first, second);
+
+    let _ = agent.run(&["issue", "-d", "a.example", "--reuse-key", "--force"]).exits(0);
+    assert_eq!(agent.read("live/a.example/privkey.pem"), second, "kept because it was asked for");
+    assert_eq!(agent.generations("a.example"), 3);
+    agent.assert_live_pair("a.example");
+}
+
+/// Settings without a certificate are a certificate that is missing.
+#[test]
+fn a_settings_file_is_enough() {
+    let agent = Agent::embedded();
+    fs::create_dir(agent.path("certificates")).unwrap();
+    let text = "identifiers = [\"a.example\", \"b.example\"]\nca = [\"embedded\"]\n";
+    fs::write(agent.path("certificates/pair.toml"), text).unwrap();
+    let _ = agent.run(&["renew"]).exits(0).shows(&["pair: issued generation 1"]);
+    assert_eq!(agent.issued(), 1);
+}
+
+/// One certificate's trouble is no other's.
+#[test]
+fn good_ones_beside_bad_ones() {
+    let agent = Agent::embedded();
+    for name in ["a.example", "b.example"] {
+        let _ = agent.run(&["issue", "-d", name]).exits(0);
+    }
+    fs::write(agent.path("certificates/b.example.toml"), "identifers = [\"b.example\"]\n").unwrap();
+    let ran = agent.run(&["renew", "--force"]).exits(2);
+    let ran = ran.says(&["b.example: ", "b.example.toml:1:1", "`identifers`"]);
+    assert!(ran.stdout.contains("a.example: issued generation 2"), "{ran:?}");
+    assert_eq!((agent.generations("a.example"), agent.generations("b.example")), (2, 1));
+}
