@@ -5,6 +5,7 @@
 
 mod account;
 mod bad_input;
+mod certbot;
 mod check;
 mod deploy_queue;
 mod floors;

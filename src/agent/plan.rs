@@ -35,6 +35,8 @@ pub(crate) enum Why {
     /// What is wanted differs from what is held.
     Changed,
     Due(Reason),
+    /// What is live was revoked: an older generation is no answer to that.
+    Revoked,
     /// The operator asked for it.
     Forced,
     /// A generation is waiting to be put to use.
@@ -49,6 +51,7 @@ impl fmt::Display for Why {
             Self::Missing => f.write_str("there was none yet"),
             Self::Changed => f.write_str("what is wanted has changed"),
             Self::Due(reason) => reason.fmt(f),
+            Self::Revoked => f.write_str("what was live is revoked"),
             Self::Forced => f.write_str("it was asked for"),
             Self::Undeployed => f.write_str("it was waiting to be put to use"),
             Self::Interrupted => f.write_str("an earlier run was interrupted"),
@@ -111,6 +114,7 @@ fn wants_order(
 ) -> Option<Why> {
     match &standing.newest {
         None => Some(Why::Missing),
+        Some((newest, _)) if live_is_bad(standing, *newest) => Some(Why::Revoked),
         Some(_) if insistence.force => Some(Why::Forced),
         Some((_, meta)) if insistence.changed || differs(settings, meta) => Some(Why::Changed),
         Some(_) => None,
@@ -142,6 +146,12 @@ fn differs(settings: &CertSettings, held: &Meta) -> bool {
         |identifiers: &[_]| identifiers.iter().cloned().collect::<std::collections::BTreeSet<_>>();
     set(&settings.identifiers) != set(&held.identifiers)
         || settings.key_type.as_str() != held.key_type
+}
+
+/// What is live was revoked, and nothing newer lies ready to take its place.
+fn live_is_bad(standing: &Standing, newest: Generation) -> bool {
+    let live = standing.live.as_ref().map(|(live, _)| live);
+    live.is_some_and(|live| standing.facts.bad.contains(live) && newest < *live)
 }
 
 /// A pinned certificate is renewed into the archive only, until the pinned one nears its end.

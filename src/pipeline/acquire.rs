@@ -95,12 +95,12 @@ impl Run<'_> {
         Ok(Key::parse(&pem)?)
     }
 
-    /// The live key, where the settings say that it stays and it is of the kind they want.
+    /// The live key, where the settings say that it stays and it is of the kind they want. That of a
+    /// revoked certificate never is kept: it may be why.
     fn key_to_keep(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Cause> {
         let store = &self.hands.store;
-        let Some(live) = store.live(self.name)?.filter(|_| self.wanted.reuse_key) else {
-            return Ok(None);
-        };
+        let live = store.live(self.name)?.filter(|live| !self.facts.bad.contains(live));
+        let Some(live) = live.filter(|_| self.wanted.reuse_key) else { return Ok(None) };
         let pem = store.read(self.name, live)?.privkey;
         let fits = Key::parse(&pem)?.kind() == self.wanted.key_type;
         Ok(fits.then_some(pem))

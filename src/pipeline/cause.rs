@@ -22,7 +22,7 @@ pub(crate) enum Cause {
     #[error("the CA offers none of the challenges that were allowed for {identifier}")]
     NoChallenge { identifier: String },
     #[error("the account key for the CA {ca} is missing from the store")]
-    AccountLost { ca: String },
+    AccountLost { ca: String, directory: String },
     #[error("the stored account for the CA {ca} is damaged")]
     AccountFile { ca: String, source: serde_json::Error },
     #[error(transparent)]
