@@ -20,6 +20,8 @@ pub(super) struct HooksOnce(Mutex<Record>);
 #[derive(Default)]
 struct Record {
     ran: Vec<Hook>,
+    /// What failed, and how: it fails for every certificate that wants it.
+    failed_before: Vec<(Hook, String)>,
     at_the_end: Vec<Hook>,
     renewed: BTreeSet<Identifier>,
     failed: BTreeSet<Identifier>,
@@ -40,9 +42,18 @@ impl Agent {
             }
         }
         for hook in hooks::of(layout, HookKind::Pre, &settings.hooks.pre)? {
+            if let Some((_, why)) = record.failed_before.iter().find(|(failed, _)| *failed == hook)
+            {
+                return Err(Cause::PreHook { why: why.clone() });
+            }
             if !record.ran.contains(&hook) {
-                let report = hooks::pre(&hook).await?;
-                self.tell_output(name, &hook, &report.output);
+                match hooks::pre(&hook).await {
+                    Ok(report) => self.tell_output(name, &hook, &report.output),
+                    Err(error) => {
+                        record.failed_before.push((hook, error.to_string()));
+                        return Err(error.into());
+                    }
+                }
                 record.ran.push(hook);
             }
         }

@@ -90,7 +90,7 @@ impl Agent {
     pub(crate) async fn work(&self, wish: Wish) -> Done {
         let name = wish.name.clone();
         if *self.hands.stop.borrow() {
-            return Done::failed(name, Cause::Interrupted.into());
+            return self.refused(&name, Cause::Interrupted.into());
         }
         let lock = match self.store().lock(&name) {
             Ok(lock) => lock,
@@ -141,13 +141,14 @@ impl Agent {
         let mut standing = self.recovered(lock)?;
         let authority = self.authorities.wanted(&wish.settings).await?;
         let mut ask_at = self.poll_ari(lock, &mut standing, &authority).await?;
+        let newest_before = standing.newest.as_ref().map(|(newest, _)| *newest);
         let mut done = self.act(lock, &mut wish, &authority, &mut standing).await?;
         if done.why == Some(Why::Interrupted) && done.trouble.is_none() {
             // That was left from before; what is wanted now comes after it.
             let next = self.act(lock, &mut wish, &authority, &mut standing).await?;
             done = if next.ended == Ended::NotDue { done } else { next };
         }
-        if matches!(done.ended, Ended::Renewed | Ended::Stocked) {
+        if standing.newest.as_ref().map(|(newest, _)| *newest) != newest_before {
             ask_at = self.poll_ari(lock, &mut standing, &authority).await?;
         }
         self.settle(lock, &wish.settings, &mut standing, ask_at)?;
