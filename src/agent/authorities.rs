@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::HEXLOWER;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::trouble::Trouble;
@@ -168,7 +170,10 @@ pub(crate) fn ca_name(choice: &CaChoice) -> String {
             let rest = url.as_str().trim_start_matches("https://").to_lowercase();
             let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.';
             let safe: String = rest.chars().map(|c| if allowed(c) { c } else { '-' }).collect();
-            safe.trim_matches(['-', '.']).chars().take(100).collect()
+            let readable: String = safe.trim_matches(['-', '.']).chars().take(80).collect();
+            // What was made safe may have lost a difference; the fingerprint keeps it.
+            let digest = digest(&SHA256, url.as_str().as_bytes());
+            format!("{readable}-{}", HEXLOWER.encode(&digest.as_ref()[..4]))
         }
     }
 }

@@ -93,10 +93,8 @@ impl Agent {
         let insistence = Insistence { force, by_hand: true, changed: false };
         let (new_settings, agree_terms, may_register) = (None, false, false);
         let mut wish = Wish { name, settings, new_settings, insistence, agree_terms, may_register };
-        let authority = self.authorities.wanted(&wish.settings).await?;
         let task = if expired { Task::DeployExpired } else { Task::Deploy };
-        let mut done =
-            self.run(lock, &mut wish, &authority, &mut standing, task(generation)).await?;
+        let mut done = self.run(lock, &mut wish, &mut standing, task(generation)).await?;
         if done.trouble.is_some() {
             // Who asked for it knows that it failed, and asks again; no later run does.
             standing.facts.pin = pin_before;

@@ -3,11 +3,11 @@
 use super::plan::{Standing, advice};
 use super::{Agent, Trouble};
 use crate::acme::RenewalInfoError;
+use crate::config::cert::CertSettings;
 use crate::model::event::Event;
 use crate::model::generation::Generation;
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;
-use crate::pipeline::Authority;
 use crate::schedule;
 use crate::store::StoreError;
 use crate::store::archive::Meta;
@@ -60,16 +60,20 @@ impl Agent {
         &self,
         lock: &Lock,
         standing: &mut Standing,
-        authority: &Authority,
+        settings: &CertSettings,
     ) -> Result<Option<Timestamp>, Trouble> {
         let now = self.hands.clock.now();
         let Some((_, meta)) = &standing.newest else { return Ok(None) };
-        let Some(cert_id) = meta.ari_id.clone().filter(|_| meta.ca == authority.name()) else {
-            return Ok(None);
-        };
+        let Some(cert_id) = meta.ari_id.clone() else { return Ok(None) };
         let known = advice(&standing.facts, meta, now).map(|known| known.poll_at);
         if !schedule::poll_is_due(meta.validity, known, now) {
             return Ok(known);
+        }
+        let Ok(authority) = self.authorities.wanted(settings).await else {
+            return Ok(Some(now.plus(schedule::ARI_RETRY)));
+        };
+        if meta.ca != authority.name() {
+            return Ok(None);
         }
         let Ok(session) = authority.session().await else {
             return Ok(Some(now.plus(schedule::ARI_RETRY)));

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::{Group, User};
@@ -63,6 +64,8 @@ pub(crate) struct Done {
     pub(crate) ended: Ended,
     pub(crate) why: Option<Why>,
     pub(crate) trouble: Option<Trouble>,
+    /// Whether there were new settings that were not kept, because nothing came of them.
+    pub(crate) unkept: bool,
     pub(crate) standing: Standing,
     pub(crate) phases: Vec<(Phase, Duration)>,
     pub(crate) ari_exempt: Option<bool>,
@@ -71,7 +74,8 @@ pub(crate) struct Done {
 impl Done {
     fn new(name: CertName, ended: Ended) -> Self {
         let (standing, phases) = (Standing::default(), Vec::new());
-        Self { name, ended, why: None, trouble: None, standing, phases, ari_exempt: None }
+        let (why, trouble, ari_exempt) = (None, None, None);
+        Self { name, ended, why, trouble, unkept: false, standing, phases, ari_exempt }
     }
 
     /// A certificate whose part ended before anything was looked at.
@@ -131,27 +135,32 @@ impl Agent {
     }
 
     /// [`Self::work`] for the only certificate of a run, with the post hooks at its end.
-    pub(crate) async fn work_alone(&self, wish: Wish) -> Done {
-        let done = self.work(wish).await;
+    ///
+    /// Must be called within a tokio runtime: a crash of the work ends no more than its task.
+    pub(crate) async fn work_alone(self: &Arc<Self>, wish: Wish) -> Done {
+        let (agent, name) = (Arc::clone(self), wish.name.clone());
+        let task = tokio::spawn(async move { agent.work(wish).await });
+        let done = task.await.unwrap_or_else(|_| Done::failed(name, Trouble::Crashed));
         self.after_all(&done.name).await;
         done
     }
 
     pub(super) async fn work_locked(&self, lock: &Lock, mut wish: Wish) -> Result<Done, Trouble> {
         let mut standing = self.recovered(lock)?;
-        let authority = self.authorities.wanted(&wish.settings).await?;
-        let mut ask_at = self.poll_ari(lock, &mut standing, &authority).await?;
+        let mut ask_at = self.poll_ari(lock, &mut standing, &wish.settings).await?;
         let newest_before = standing.newest.as_ref().map(|(newest, _)| *newest);
-        let mut done = self.act(lock, &mut wish, &authority, &mut standing).await?;
+        let mut done = self.act(lock, &mut wish, &mut standing).await?;
         if done.why == Some(Why::Interrupted) && done.trouble.is_none() {
             // That was left from before; what is wanted now comes after it.
-            let next = self.act(lock, &mut wish, &authority, &mut standing).await?;
+            let next = self.act(lock, &mut wish, &mut standing).await?;
             done = if next.ended == Ended::NotDue { done } else { next };
         }
         if standing.newest.as_ref().map(|(newest, _)| *newest) != newest_before {
-            ask_at = self.poll_ari(lock, &mut standing, &authority).await?;
+            ask_at = self.poll_ari(lock, &mut standing, &wish.settings).await?;
         }
-        self.settle(lock, &wish.settings, &mut standing, ask_at)?;
+        let kept = if done.unkept { self.settings(lock.name())? } else { None };
+        let settings = kept.map_or(wish.settings, |(settings, _)| settings);
+        self.settle(lock, &settings, &mut standing, ask_at)?;
         done.standing = standing;
         Ok(done)
     }
@@ -161,14 +170,13 @@ impl Agent {
         &self,
         lock: &Lock,
         wish: &mut Wish,
-        authority: &Authority,
         standing: &mut Standing,
     ) -> Result<Done, Trouble> {
         let now = self.hands.clock.now();
         let seed = self.seed(standing.newest.as_ref().map(|(_, meta)| meta));
         match plan(standing, &wish.settings, &seed, wish.insistence, now) {
             Plan::Do(task, why) => {
-                let done = self.run(lock, wish, authority, standing, task).await?;
+                let done = self.run(lock, wish, standing, task).await?;
                 Ok(Done { why: Some(why), ..done })
             }
             Plan::Wait(due) => {
@@ -187,6 +195,14 @@ impl Agent {
             let text = format!("its state was rebuilt from archive and live: {}", repaired.why);
             self.hands.sink.note(Event::Noticed { name: lock.name().clone(), text });
         }
+        if let Some(intent) = &recovery.unfinished {
+            let text = format!("going on with the interrupted switch to generation {}", intent.to);
+            self.hands.sink.note(Event::Noticed { name: lock.name().clone(), text });
+        }
+        if recovery.swept > 0 {
+            let text = format!("removed {} leftovers of an interrupted run", recovery.swept);
+            self.hands.sink.note(Event::Measured { name: lock.name().clone(), text });
+        }
         if let crate::store::recover::LiveRecovery::Mended { to, why } = &recovery.live {
             let text = format!("live was mended to generation {to}: {why}");
             self.hands.sink.note(Event::Noticed { name: lock.name().clone(), text });
@@ -198,7 +214,6 @@ impl Agent {
         &self,
         lock: &Lock,
         wish: &mut Wish,
-        authority: &Authority,
         standing: &mut Standing,
         task: Task,
     ) -> Result<Done, Trouble> {
@@ -206,11 +221,16 @@ impl Agent {
         self.store().update_index(lock.name(), Some(self.hands.clock.now()))?;
         let orders = task.generation().is_none();
         let interrupted = standing.facts.intent.is_some();
-        let held_before = standing.newest.is_some();
-        let may_create = wish.may_register && !(held_before && known_customer(standing, authority));
+        let authority = match self.authorities.wanted(&wish.settings).await {
+            Err(trouble) if orders => return Err(trouble),
+            // What is in the archive already can be put to use without its CA.
+            found => found.ok(),
+        };
+        let was_customer = authority.as_ref().is_some_and(|ca| known_customer(standing, ca));
+        let may_create = orders && wish.may_register && !was_customer;
         let mut run = Run {
             hands: &self.hands,
-            authority,
+            authority: authority.as_deref(),
             application: self
                 .authorities
                 .application(&wish.settings, wish.agree_terms, may_create)
@@ -236,12 +256,13 @@ impl Agent {
             Err(cause) => Outcome::Untouched(cause),
         };
         let (phases, ari_exempt) = (std::mem::take(&mut run.phases), run.ari_exempt);
+        let unkept = run.new_settings.is_some();
         let done = self.record(lock, standing, outcome, task)?;
         if orders {
             let good = matches!(done.ended, Ended::Renewed | Ended::Stocked);
             self.after_ordering(&wish.settings, good).await;
         }
-        Ok(Done { phases, ari_exempt, ..done })
+        Ok(Done { phases, ari_exempt, unkept, ..done })
     }
 
     /// Writes down how a run ended, for the next one.

@@ -94,7 +94,9 @@ fn error_of(done: &Done, line: &CertificateLine, now: Timestamp) -> Option<Failu
     let queued = done.standing.facts.deploy_queue.iter().map(|queued| queued.next_at).min();
     told.retry_at = retry_at.or(queued).or(told.retry_at);
     told.standing.push(("live", served(line, now)));
-    if let Some(at) = told.retry_at.filter(|_| done.standing.newest.is_some()) {
+    if done.unkept {
+        told.standing.push(("next", "the new settings were not kept: run this again".to_owned()));
+    } else if let Some(at) = told.retry_at.filter(|_| done.standing.newest.is_some()) {
         let when = until_in_words(at, now);
         told.standing
             .push(("next", format!("`acmeagent renew` tries again from {at} on ({when})")));

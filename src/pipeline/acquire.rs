@@ -40,7 +40,7 @@ impl Run<'_> {
 
     async fn order(&mut self) -> Result<Generation, Cause> {
         // The key is made while the network waits.
-        let opening = self.authority.account(&self.hands.store, &self.application);
+        let opening = self.authority().account(&self.hands.store, &self.application);
         let (account, key) = tokio::join!(opening, self.key());
         let (account, key) = (account?.clone(), key?);
         self.compare_clocks().await?;
@@ -51,7 +51,7 @@ impl Run<'_> {
             Ok(chain) => chain,
             Err(cause) => return Err(self.give_up_order(cause)?),
         };
-        let sent = self.authority.session().await?.round_trips();
+        let sent = self.authority().session().await?.round_trips();
         self.note(Event::Measured {
             name: self.name.clone(),
             text: format!("{sent} requests to the CA so far"),
@@ -110,7 +110,7 @@ impl Run<'_> {
     async fn compare_clocks(&self) -> Result<(), Cause> {
         const TOLERANCE: Duration = Duration::from_secs(5 * 60);
         let now = self.hands.clock.now();
-        let Some(theirs) = self.authority.session().await?.ca_time() else { return Ok(()) };
+        let Some(theirs) = self.authority().session().await?.ca_time() else { return Ok(()) };
         let (apart, how) = match theirs < now {
             true => (now.since(theirs), "ahead of"),
             false => (theirs.since(now), "behind"),
@@ -126,13 +126,13 @@ impl Run<'_> {
 
     /// The profile to ask for (draft-ietf-acme-profiles §4: only what the directory advertises).
     async fn profile(&self) -> Result<Option<String>, Cause> {
-        let offered = &self.authority.session().await?.directory().profiles;
+        let offered = &self.authority().session().await?.directory().profiles;
         match self.wanted.profile {
             Some(wanted) if offered.contains_key(wanted.name()) => {
                 Ok(Some(wanted.name().to_owned()))
             }
             Some(Profile::Required(wanted)) => Err(Cause::NoProfile {
-                ca: self.authority.name().to_owned(),
+                ca: self.authority().name().to_owned(),
                 profile: wanted.clone(),
                 offered: listed(offered.keys()),
             }),
@@ -174,7 +174,7 @@ impl Run<'_> {
         self.ari_exempt = Some(ari_exempts(advice.map(|ari| ari.window), self.hands.clock.now()));
         self.facts.order = Some(OrderJournal {
             url: order.url().to_owned(),
-            ca: self.authority.name().to_owned(),
+            ca: self.authority().name().to_owned(),
             account_url: account.url().to_owned(),
             identifiers: wanted.identifiers,
             profile,
@@ -224,7 +224,7 @@ impl Run<'_> {
             Err(StoreError::Damaged { .. }) => return Ok(None),
             meta => meta?,
         };
-        let offers = self.authority.session().await?.directory().offers_renewal_info();
+        let offers = self.authority().session().await?.directory().offers_renewal_info();
         Ok(meta.ari_id.filter(|_| offers && meta.account_url == account.url()))
     }
 
@@ -271,7 +271,7 @@ impl Run<'_> {
     async fn answer(&self, order: &mut Order, answers: &[Answer]) -> Result<(), Cause> {
         for Answer { challenge, chosen, .. } in answers {
             chosen.solver.present(challenge).await?;
-            if let Some(ports) = &self.authority.validation_ports {
+            if let Some(ports) = &self.authority().validation_ports {
                 chosen.announce(ports);
             }
         }
@@ -282,7 +282,7 @@ impl Run<'_> {
 
     /// The first challenge, in the order of the settings, that the CA offers and we can answer.
     fn choose(&self, authorization: Authorization) -> Result<Answer, Cause> {
-        let any_port = self.authority.takes_any_port();
+        let any_port = self.authority().takes_any_port();
         for kind in &self.usable {
             let offered = authorization.challenges.iter().find(|challenge| challenge.kind == *kind);
             let chosen = self.hands.solvers.choose(&self.wanted, *kind, any_port)?;
@@ -338,7 +338,7 @@ impl Run<'_> {
             access: self.wanted.access,
             meta: Meta {
                 identifiers: chain.identifiers().into_iter().collect(),
-                ca: self.authority.name().to_owned(),
+                ca: self.authority().name().to_owned(),
                 profile: order.profile().map(str::to_owned),
                 account_url: account.url().to_owned(),
                 order_url: order.url().to_owned(),
@@ -352,7 +352,7 @@ impl Run<'_> {
         };
         let generation = self.hands.store.publish(self.lock, &files)?;
         self.facts.order = None;
-        self.facts.ca = Some(self.authority.name().to_owned());
+        self.facts.ca = Some(self.authority().name().to_owned());
         self.save_facts()?;
         self.hands.store.drop_pending(self.lock)?;
         Ok(generation)

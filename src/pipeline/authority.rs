@@ -10,9 +10,9 @@ use crate::acme::{Account, AccountFile, Eab, Endpoint, KeyInForce, Registration,
 use crate::certificate::Roots;
 use crate::model::challenge::ValidationPorts;
 use crate::model::time::Clock;
-use crate::store::Store;
 use crate::store::layout::Label;
 use crate::store::lock::AccountLock;
+use crate::store::{Store, StoreError};
 
 const USER_AGENT: &str = concat!("acmeagent/", env!("CARGO_PKG_VERSION"));
 
@@ -21,6 +21,7 @@ const ACCOUNT: &str = "default";
 
 /// How long to wait for another run that is creating or changing the account.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// How to become a customer, should there be no account yet.
 #[derive(Clone, Debug, Default)]
@@ -97,7 +98,7 @@ impl Authority {
         }
         let Application { contacts, agree_terms, eab, .. } = application.clone();
         let registration = Registration { contacts, agree_terms, eab };
-        let lock = self.lock(store)?;
+        let lock = self.lock(store).await?;
         let mut file = match self.account_file(store)? {
             Some(file) => file,
             None if !application.may_create => return Err(self.account_lost()),
@@ -142,7 +143,7 @@ impl Authority {
     pub(crate) async fn rotate_key(&self, store: &Store) -> Result<Account, Cause> {
         let session = self.session().await?;
         let account = self.account(store, &Application::default()).await?;
-        let lock = self.lock(store)?;
+        let lock = self.lock(store).await?;
         let mut file = self.account_file(store)?.ok_or_else(|| self.account_lost())?;
         file.prepare_next_key()?;
         self.save(store, &lock, &file)?;
@@ -160,7 +161,7 @@ impl Authority {
     pub(crate) async fn deactivate(&self, store: &Store) -> Result<(), Cause> {
         let account = self.account(store, &Application::default()).await?;
         account.deactivate().await?;
-        let lock = self.lock(store)?;
+        let lock = self.lock(store).await?;
         Ok(store.remove_account(&lock, &account_id())?)
     }
 
@@ -169,8 +170,19 @@ impl Authority {
         Cause::AccountLost { ca: self.name().to_owned(), directory }
     }
 
-    fn lock(&self, store: &Store) -> Result<AccountLock, Cause> {
-        Ok(store.lock_account(&self.label, LOCK_PATIENCE)?)
+    /// Waits for the account without holding up what else this process does.
+    async fn lock(&self, store: &Store) -> Result<AccountLock, Cause> {
+        let began = self.clock.monotonic();
+        loop {
+            match store.lock_account(&self.label, Duration::ZERO) {
+                Err(StoreError::Locked { .. })
+                    if self.clock.monotonic().saturating_sub(began) < LOCK_PATIENCE =>
+                {
+                    tokio::time::sleep(LOCK_PAUSE).await;
+                }
+                taken => return Ok(taken?),
+            }
+        }
     }
 
     fn save(&self, store: &Store, lock: &AccountLock, file: &AccountFile) -> Result<(), Cause> {

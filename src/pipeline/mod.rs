@@ -95,7 +95,8 @@ pub(crate) struct Hands {
 /// One certificate, what is wanted of it, and the lock that makes it ours.
 pub(crate) struct Run<'a> {
     pub(crate) hands: &'a Hands,
-    pub(crate) authority: &'a Authority,
+    /// Needed to order; what is in the archive can be put to use without.
+    pub(crate) authority: Option<&'a Authority>,
     pub(crate) application: Application,
     pub(crate) name: &'a CertName,
     pub(crate) wanted: Wanted<'a>,
@@ -137,6 +138,10 @@ impl Run<'_> {
                 self.note(Event::PhaseEnded { name: self.name.clone(), phase, took });
             }
         }
+    }
+
+    fn authority(&self) -> &Authority {
+        self.authority.expect("a run that orders was given its CA")
     }
 
     fn note(&self, event: Event) {

@@ -9,10 +9,6 @@ use crate::store::layout::HookKind;
 impl Run<'_> {
     pub(super) async fn precheck(&mut self, at: Precheck) -> State<Cause> {
         if let Some(intent) = self.facts.intent.clone() {
-            self.notice(format!(
-                "going on with the interrupted switch to generation {}",
-                intent.to
-            ));
             return at.interrupted(intent.to, intent.snapshot, intent.from);
         }
         match (self.ready_to_deploy(), self.task.generation()) {
@@ -56,7 +52,7 @@ impl Run<'_> {
     }
 
     async fn try_solver(&self, kind: ChallengeKind) -> Result<(), Cause> {
-        let any_port = self.authority.takes_any_port();
+        let any_port = self.authority().takes_any_port();
         let chosen = self.hands.solvers.choose(&self.wanted, kind, any_port)?;
         Ok(chosen.ok_or(Cause::NoSolver { kind })?.solver.precheck().await?)
     }

@@ -52,7 +52,7 @@ impl Run<'_> {
         if matches!(self.task, Task::DeployExpired(_)) {
             now = now.min(chain.validity().not_after);
         }
-        let roots = self.authority.issuing_roots.as_ref();
+        let roots = self.authority.and_then(|ca| ca.issuing_roots.as_ref());
         Ok(verify(chain, key, &Expectation { identifiers, now, roots, profile })?)
     }
 

@@ -45,6 +45,9 @@ const LARGEST: u64 = 64 << 20;
 /// The index lock is held for milliseconds; who waits longer waits for something stuck.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How far a file system's clock may run ahead of ours without meaning anything.
+const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+
 /// When each certificate wants to be looked at; `None` for never.
 type Entries = BTreeMap<CertName, Option<Timestamp>>;
 
@@ -65,6 +68,11 @@ impl Store {
     /// Reads what is due. Needs no [`Store::open`] and touches nothing.
     pub(crate) fn due_from_index(&self, now: Timestamp) -> Result<IndexRead, StoreError> {
         let stamp = self.stamp()?;
+        let written = self.disk.look(&self.layout.index())?.map(|facts| facts.modified.0);
+        if written.is_some_and(|at| Timestamp::from_unix(at) > now.plus(CLOCK_SKEW)) {
+            // Written while the clock was ahead: what it puts off may be due long since.
+            return Ok(IndexRead::Stale(stamp));
+        }
         let bytes = self.disk.read(&self.layout.index(), LARGEST)?.unwrap_or_default();
         let lines = std::str::from_utf8(&bytes).ok().and_then(|text| Lines::parse(text, &stamp));
         Ok(lines.and_then(|lines| lines.due(now)).unwrap_or(IndexRead::Stale(stamp)))

@@ -21,8 +21,6 @@ pub(crate) struct State {
     /// The CA of the newest generation.
     pub(crate) ca: Option<String>,
     pub(crate) ari: Option<AriFacts>,
-    /// The instant drawn in the window of `ari`.
-    pub(crate) chosen: Option<Timestamp>,
     pub(crate) next_renewal: Option<NextRenewal>,
     /// Failed attempts since the last success.
     pub(crate) failures: u32,
