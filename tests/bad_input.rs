@@ -104,18 +104,26 @@ fn names() {
         ("http://a.example", "not a valid"),
         ("fe80::1%eth0", "not a valid"),
     ];
+    let mut wrong: Vec<(Vec<String>, &str)> = Vec::new();
+    let issue = |more: &[&str]| -> Vec<String> {
+        ["issue", "--ca", "embedded"].iter().chain(more).map(ToString::to_string).collect()
+    };
     for (name, says) in names {
-        refuses(&[(&["issue", "--ca", "embedded", &format!("-d={name}")], 2, &[says])]);
+        wrong.push((issue(&[&format!("-d={name}")]), says));
     }
-    refuses(&[
-        (&["issue", "--ca", "embedded", "-d=-x.example"], 2, &["\"-x.example\""]),
-        (&["issue", "--ca", "embedded", "-d", "-x.example"], 2, &["'-x'"]),
-        (&["issue", "--ca", "embedded", "-d", "x.example,x.example"], 2, &["x.example", "twice"]),
-    ]);
+    wrong.push((issue(&["-d=-x.example"]), "\"-x.example\""));
+    wrong.push((issue(&["-d", "-x.example"]), "'-x'"));
+    wrong.push((issue(&["-d", "x.example,x.example"]), "twice"));
     for name in ["..", "../x", "a/b", "-x", "a\nb", "", ".hidden", &"a".repeat(300)] {
-        let args = ["issue", "--ca", "embedded", "-d", "x.example", &format!("--cert-name={name}")];
-        refuses(&[(&args, 2, &["certificate name"])]);
+        let label = format!("--cert-name={name}");
+        wrong.push((issue(&["-d", "x.example", &label]), "certificate name"));
     }
+    let words: Vec<Vec<&str>> =
+        wrong.iter().map(|(args, _)| args.iter().map(String::as_str).collect()).collect();
+    let said: Vec<[&str; 1]> = wrong.iter().map(|(_, says)| [*says]).collect();
+    let cases: Vec<Case<'_>> =
+        words.iter().zip(&said).map(|(args, says)| (&args[..], 2, &says[..])).collect();
+    refuses(&cases);
 }
 
 #[test]
