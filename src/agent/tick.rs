@@ -71,19 +71,18 @@ impl Agent {
             }
             IndexRead::Stale(stamp) => {
                 let names = certificates(store)?;
-                let entries = names.iter().map(|name| (name.clone(), self.wake_of(name)));
+                let wakes: Vec<_> =
+                    names.into_iter().map(|name| (self.wake_of(&name, now), name)).collect();
+                let entries = wakes.iter().map(|(wake, name)| (name.clone(), *wake));
                 store.rebuild_index(&stamp, entries)?;
-                Ok(names
-                    .into_iter()
-                    .filter(|name| self.wake_of(name).is_some_and(|at| at <= now))
-                    .collect())
+                let due = wakes.into_iter().filter(|(wake, _)| wake.is_some_and(|at| at <= now));
+                Ok(due.map(|(_, name)| name).collect())
             }
         }
     }
 
     /// When a certificate wants to be looked at; at once where that cannot be told.
-    fn wake_of(&self, name: &CertName) -> Option<Timestamp> {
-        let now = self.hands.clock.now();
+    fn wake_of(&self, name: &CertName, now: Timestamp) -> Option<Timestamp> {
         let (Ok(Some((settings, _))), Ok(standing)) = (self.settings(name), self.standing(name))
         else {
             return Some(now);
