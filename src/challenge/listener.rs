@@ -160,17 +160,15 @@ impl<A: Clone + Send + 'static> Listener<A> {
     /// Binds, waiting so long at most for another run of this program. Sleeping is counted, so no
     /// clock is needed.
     async fn bind_after(&self, patience: Duration) -> Result<Vec<TcpListener>, SolverError> {
-        let mut slept = Duration::ZERO;
+        /// So often in a row the holder may have let go between our attempt and our look.
+        const UNKNOWN: usize = 10;
+        let (mut slept, mut unknown) = (Duration::ZERO, 0);
         loop {
             let bound = self.bind().await;
             let Err(SolverError::PortInUse { holder, .. }) = &bound else { return bound };
-            let worthwhile = match holder {
-                holder if holder.is_another_run() => patience,
-                // It may have let go between our attempt and our look.
-                PortHolder::Unknown => PAUSE * 10,
-                PortHolder::Process { .. } => Duration::ZERO,
-            };
-            if slept >= worthwhile {
+            unknown = if *holder == PortHolder::Unknown { unknown + 1 } else { 0 };
+            let ours = holder.is_another_run() && slept < patience;
+            if !ours && !(1..UNKNOWN).contains(&unknown) {
                 return bound;
             }
             tokio::time::sleep(PAUSE).await;
