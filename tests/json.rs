@@ -160,7 +160,9 @@ fn failures_of_a_run() {
     let path = all.agent.path("certificates/c.example.toml");
     fs::write(path, "identifiers = [\"c.example\"]\nca = [\"nonsense\"]\n").unwrap();
     let failed = all.run(&["renew"], 2);
-    assert_eq!(failed["certificates"][0]["outcome"], "failed");
+    let lines = failed["certificates"].as_array().unwrap();
+    let line = lines.iter().find(|line| line["name"] == "c.example").unwrap();
+    assert_eq!(line["outcome"], "failed");
     let retry = all.run(&["issue", "-d", "d.example", "--pre-hook", "/bin/false"], 3);
     assert_eq!(retry["certificates"][0]["outcome"], "retry");
     let home = all.agent.home();

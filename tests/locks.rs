@@ -140,9 +140,15 @@ fn share_fifty(ca: &Ca, agent: &Agent, challenge: &str) {
     let register = ["account", "register", "--agree-tos", "--server", server, "--ca-root", root];
     let _ = agent.run(&register).exits(0);
     fs::create_dir_all(agent.path("certificates")).unwrap();
+    // Each run waits for the other before its first order: none comes when all is done.
+    let both = agent.path("both");
+    let wait = "while [ $(wc -l < \"$0.lines\") -lt 2 ]; do sleep 0.02; done";
+    script(&both, &format!("echo >> \"$0.lines\"\n{wait}"));
+    let both = both.display();
     for number in 0..COUNT {
         let settings = format!(
-            "identifiers = [\"host-{number}.example\"]\nca = [\"{server}\"]\nca-root = \"{root}\"\n[challenge]\n{challenge}\n",
+            "identifiers = [\"host-{number}.example\"]\nca = [\"{server}\"]\nca-root = \"{root}\"\n\
+             [challenge]\n{challenge}\n[hooks]\npre = [[\"{both}\"]]\n",
         );
         fs::write(agent.path(&format!("certificates/host-{number}.toml")), settings).unwrap();
     }

@@ -5,7 +5,9 @@
 
 mod account;
 mod bad_input;
+mod certbot;
 mod check;
+mod deploy_queue;
 mod floors;
 mod generated;
 mod hooks;

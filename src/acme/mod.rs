@@ -42,7 +42,7 @@ mod pebble;
 mod pebble_tests;
 
 pub(crate) use account::{Account, AccountFacts, Eab, Registration};
-pub(crate) use account_file::AccountFile;
+pub(crate) use account_file::{AccountFile, KeyInForce};
 pub(crate) use authorization::Authorization;
 pub(crate) use ca::Endpoint;
 pub(crate) use csr::{CsrError, KeyAlgorithm, csr, fresh_key};

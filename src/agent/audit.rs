@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::plan::{Standing, wake};
+use super::plan::Standing;
 use super::{Agent, Trouble};
 use crate::certificate::{Chain, Expectation, Key, Roots, pair_matches, verify_served};
 use crate::config::cert::CertSettings;
@@ -217,10 +217,8 @@ impl Agent {
                 findings.add(Severity::Warning, "names", text);
             }
         }
-        let seed = self.seed(standing.newest.as_ref().map(|(_, meta)| meta));
-        let overdue = wake(standing, settings, &seed, now)
-            .map(|_| standing.facts.next_renewal.as_ref().map_or(now, |next| next.at))
-            .filter(|at| at.plus(SILENCE) < now);
+        let overdue = facts.next_renewal.as_ref().map(|next| next.at);
+        let overdue = overdue.filter(|at| at.plus(SILENCE) < now);
         if let Some(at) = overdue {
             let text = format!("no run took it up for {}", in_words(now.since(at)));
             findings.add(Severity::Critical, "silence", text);

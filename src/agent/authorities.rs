@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -38,14 +38,17 @@ type Launched = Result<EmbeddedCa, Box<dyn std::error::Error + Send + Sync>>;
 pub(crate) type Launch =
     Box<dyn Fn() -> Pin<Box<dyn Future<Output = Launched> + Send>> + Send + Sync>;
 
-/// The CAs in use, by name.
+/// The CAs in use.
 pub(crate) struct Authorities {
     main: MainSettings,
     clock: Arc<dyn Clock>,
     launch: Launch,
     embedded: OnceCell<EmbeddedCa>,
-    known: Mutex<BTreeMap<String, Arc<Authority>>>,
+    known: Mutex<BTreeMap<Reached, Arc<Authority>>>,
 }
+
+/// A CA by name, and the root its HTTPS is trusted by: certificates may differ in that.
+type Reached = (String, Option<PathBuf>);
 
 impl Authorities {
     pub(crate) fn new(main: MainSettings, clock: Arc<dyn Clock>, launch: Launch) -> Self {
@@ -67,11 +70,12 @@ impl Authorities {
     ) -> Result<Arc<Authority>, Trouble> {
         let name = ca_name(choice);
         let mut known = self.known.lock().await;
-        if let Some(authority) = known.get(&name) {
+        let key = (name, root.map(Path::to_owned));
+        if let Some(authority) = known.get(&key) {
             return Ok(Arc::clone(authority));
         }
-        let authority = Arc::new(self.make(choice, root, &name).await?);
-        known.insert(name, Arc::clone(&authority));
+        let authority = Arc::new(self.make(choice, root, &key.0).await?);
+        known.insert(key, Arc::clone(&authority));
         Ok(authority)
     }
 
@@ -171,4 +175,26 @@ pub(crate) fn ca_name(choice: &CaChoice) -> String {
 
 fn read_roots(path: &Path) -> Result<Vec<u8>, Trouble> {
     std::fs::read(path).map_err(|source| Trouble::RootsFile { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::clock::SystemClock;
+
+    fn authorities() -> Authorities {
+        let launch: Launch = Box::new(|| Box::pin(async { Err("not wanted".into()) }));
+        Authorities::new(MainSettings::default(), Arc::new(SystemClock::start()), launch)
+    }
+
+    #[tokio::test]
+    async fn a_root_given_for_one_certificate_is_trusted_for_no_other() {
+        let (authorities, ca) = (authorities(), CaChoice::parse("https://ca.example/dir").unwrap());
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+        let private = authorities.find(&ca, Some(root)).await.unwrap();
+        let public = authorities.find(&ca, None).await.unwrap();
+        assert!(private.endpoint.roots.is_some() && public.endpoint.roots.is_none());
+        let again = authorities.find(&ca, Some(root)).await.unwrap();
+        assert!(Arc::ptr_eq(&private, &again), "one connection and one account in the process");
+    }
 }

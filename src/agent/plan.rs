@@ -35,6 +35,8 @@ pub(crate) enum Why {
     /// What is wanted differs from what is held.
     Changed,
     Due(Reason),
+    /// What is live was revoked: an older generation is no answer to that.
+    Revoked,
     /// The operator asked for it.
     Forced,
     /// A generation is waiting to be put to use.
@@ -49,6 +51,7 @@ impl fmt::Display for Why {
             Self::Missing => f.write_str("there was none yet"),
             Self::Changed => f.write_str("what is wanted has changed"),
             Self::Due(reason) => reason.fmt(f),
+            Self::Revoked => f.write_str("what was live is revoked"),
             Self::Forced => f.write_str("it was asked for"),
             Self::Undeployed => f.write_str("it was waiting to be put to use"),
             Self::Interrupted => f.write_str("an earlier run was interrupted"),
@@ -78,39 +81,61 @@ pub(crate) fn plan(
     if let Some(intent) = &standing.facts.intent {
         return Plan::Do(Task::Deploy(intent.to), Why::Interrupted);
     }
-    let history = if insistence.by_hand { History::default() } else { history(&standing.facts) };
-    let held_back = history.retry_at.filter(|until| now < *until);
-    let order = |why| match held_back {
-        Some(until) if !insistence.force => {
-            Plan::Wait(Due::Blocked(until, Reason::Retry { failures: history.failures }))
+    let history =
+        if insistence.by_hand { History::default() } else { history(&standing.facts, now) };
+    let ordering = match (wants_order(standing, settings, insistence), &standing.newest) {
+        (Some(why), _) => match history.retry_at.filter(|until| now < *until) {
+            Some(until) if !insistence.force => {
+                Err(Due::Blocked(until, Reason::Retry { failures: history.failures }))
+            }
+            _ => Ok(why),
+        },
+        (None, Some((_, meta))) => {
+            let advice = advice(&standing.facts, meta, now);
+            match schedule::due(meta.validity, advice, history, seed, now) {
+                Due::Now(reason) => Ok(Why::Due(reason)),
+                waiting => Err(waiting),
+            }
         }
-        _ => Plan::Do(order_or_stock(standing, now), why),
+        (None, None) => unreachable!("where nothing is held an order is wanted"),
     };
-    let Some((newest, meta)) = &standing.newest else { return order(Why::Missing) };
-    if insistence.force {
-        return order(Why::Forced);
+    match (ordering, deployable(standing, insistence, now)) {
+        (Ok(why), _) => Plan::Do(order_or_stock(standing, now), why),
+        (Err(_), Some(newest)) => Plan::Do(Task::Deploy(newest), Why::Undeployed),
+        (Err(waiting), None) => Plan::Wait(waiting),
     }
-    if insistence.changed || differs(settings, meta) {
-        return order(Why::Changed);
-    }
-    let due = schedule::due(meta.validity, advice(&standing.facts, meta), history, seed, now);
-    match due {
-        Due::Now(reason) => Plan::Do(order_or_stock(standing, now), Why::Due(reason)),
-        _ if deploy_is_due(standing, *newest, insistence, now) => {
-            Plan::Do(Task::Deploy(*newest), Why::Undeployed)
-        }
-        waiting => Plan::Wait(waiting),
+}
+
+/// Why another certificate is wanted whatever the calendar says.
+fn wants_order(
+    standing: &Standing,
+    settings: &CertSettings,
+    insistence: Insistence,
+) -> Option<Why> {
+    match &standing.newest {
+        None => Some(Why::Missing),
+        Some((newest, _)) if live_is_bad(standing, *newest) => Some(Why::Revoked),
+        Some(_) if insistence.force => Some(Why::Forced),
+        Some((_, meta)) if insistence.changed || differs(settings, meta) => Some(Why::Changed),
+        Some(_) => None,
     }
 }
 
 /// What the CA advised, as far as it speaks of the newest generation.
-pub(crate) fn advice(facts: &Facts, newest: &Meta) -> Option<Advice> {
+///
+/// An answer from the future came while the clock was wrong, and counts as none.
+pub(crate) fn advice(facts: &Facts, newest: &Meta, now: Timestamp) -> Option<Advice> {
     let ari = facts.ari.as_ref().filter(|ari| newest.ari_id.as_ref() == Some(&ari.cert_id))?;
+    if ari.fetched_at > now {
+        return None;
+    }
     Some(Advice { window: ari.window, fetched_at: ari.fetched_at, poll_at: ari.poll_at })
 }
 
-fn history(facts: &Facts) -> History {
-    let retry_at = facts.last_failure.as_ref().map(|failure| failure.retry_at);
+/// A failure from the future happened while the clock was wrong: its wait would never end.
+fn history(facts: &Facts, now: Timestamp) -> History {
+    let last = facts.last_failure.as_ref().filter(|failure| failure.at <= now);
+    let retry_at = last.map(|failure| failure.retry_at);
     History { failures: facts.failures, retry_at }
 }
 
@@ -123,46 +148,71 @@ fn differs(settings: &CertSettings, held: &Meta) -> bool {
         || settings.key_type.as_str() != held.key_type
 }
 
+/// What is live was revoked, and nothing newer lies ready to take its place.
+fn live_is_bad(standing: &Standing, newest: Generation) -> bool {
+    let live = standing.live.as_ref().map(|(live, _)| live);
+    live.is_some_and(|live| standing.facts.bad.contains(live) && newest < *live)
+}
+
 /// A pinned certificate is renewed into the archive only, until the pinned one nears its end.
 fn order_or_stock(standing: &Standing, now: Timestamp) -> Task {
     if pin_holds(standing, now) { Task::Stock } else { Task::Order }
 }
 
+/// A pin holds what is live, unless that was revoked since or is about to expire.
 fn pin_holds(standing: &Standing, now: Timestamp) -> bool {
     let Some((live, meta)) = &standing.live else { return false };
     let pinned = standing.facts.pin.is_some_and(|pin| pin.generation == *live);
-    pinned && now < schedule::window::last_twentieth(meta.validity)
+    let good = !standing.facts.bad.contains(live);
+    pinned && good && now < schedule::window::last_twentieth(meta.validity)
 }
 
-fn deploy_is_due(
-    standing: &Standing,
-    newest: Generation,
-    insistence: Insistence,
-    now: Timestamp,
-) -> bool {
-    let live = standing.live.as_ref().map(|(live, _)| *live);
-    let queued = standing.facts.deploy_queue.iter().find(|queued| queued.generation == newest);
-    let undeployed = live != Some(newest) || queued.is_some();
-    let its_time = insistence.by_hand || queued.is_none_or(|queued| queued.next_at <= now);
-    undeployed && its_time && !pin_holds(standing, now)
+/// The newest generation, where it is not put to use and the time has come to try.
+fn deployable(standing: &Standing, insistence: Insistence, now: Timestamp) -> Option<Generation> {
+    let (newest, waits_until) = undeployed(standing, now)?;
+    (insistence.by_hand || waits_until.is_none_or(|at| at <= now)).then_some(newest)
 }
 
-/// When the certificate wants to be looked at next, whatever for; `None` for never by itself.
+/// The newest generation where it is not put to use, and when that is to be tried again.
+fn undeployed(standing: &Standing, now: Timestamp) -> Option<(Generation, Option<Timestamp>)> {
+    let (newest, _) = standing.newest.as_ref()?;
+    let live = standing.live.as_ref().map(|(live, _)| live);
+    let queued = standing.facts.deploy_queue.iter().find(|queued| queued.generation == *newest);
+    if (live == Some(newest) && queued.is_none()) || pin_holds(standing, now) {
+        return None;
+    }
+    // Queued while the clock was ahead, it would wait for ever.
+    let turned_back = standing.facts.last_run.is_some_and(|ran| now < ran);
+    Some((*newest, queued.map(|queued| queued.next_at).filter(|_| !turned_back)))
+}
+
+/// When the CA's advice is to be asked for next, as far as the store tells.
+pub(crate) fn ask_at(standing: &Standing, now: Timestamp) -> Option<Timestamp> {
+    let (_, meta) = standing.newest.as_ref().filter(|(_, meta)| meta.ari_id.is_some())?;
+    Some(advice(&standing.facts, meta, now).map_or(now, |advice| advice.poll_at))
+}
+
+/// When the certificate wants to be looked at next, whatever for.
+///
+/// `ask_at` is when to ask for advice; what was just asked in vain is not to be asked at once.
 pub(crate) fn wake(
     standing: &Standing,
     settings: &CertSettings,
     seed: &Seed,
+    ask_at: Option<Timestamp>,
     now: Timestamp,
-) -> Option<Timestamp> {
-    let due = match plan(standing, settings, seed, Insistence::default(), now) {
-        Plan::Do(..) => now,
-        Plan::Wait(Due::Now(_)) => now,
+) -> Timestamp {
+    let acts = match plan(standing, settings, seed, Insistence::default(), now) {
+        Plan::Do(..) | Plan::Wait(Due::Now(_)) => now,
         Plan::Wait(Due::At(at, _) | Due::Blocked(at, _)) => at,
     };
-    let poll = standing.newest.as_ref().and_then(|(_, meta)| {
-        let poll_at = advice(&standing.facts, meta)?.poll_at;
-        (poll_at <= meta.validity.not_after).then_some(poll_at)
-    });
-    let deploys = standing.facts.deploy_queue.iter().map(|queued| queued.next_at);
-    deploys.chain(poll).chain([due]).min()
+    let expires = standing.newest.as_ref().map(|(_, meta)| meta.validity.not_after);
+    let asks = ask_at.filter(|at| expires.is_some_and(|expires| *at <= expires));
+    let deploys = undeployed(standing, now).and_then(|(_, waits_until)| waits_until);
+    let live = standing.live.as_ref().filter(|_| pin_holds(standing, now));
+    let unpins = live.map(|(_, meta)| schedule::window::last_twentieth(meta.validity));
+    [asks, deploys, unpins].into_iter().flatten().fold(acts, Timestamp::min)
 }
+
+#[cfg(test)]
+mod tests;

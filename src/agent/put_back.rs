@@ -1,5 +1,6 @@
 //! Back to an earlier generation, and held there.
 
+use super::plan::ask_at;
 use super::work::{Done, Wish};
 use super::{Agent, Insistence, Trouble};
 use crate::model::generation::{Generation, SnapshotId};
@@ -78,7 +79,7 @@ impl Agent {
             return Err(Trouble::NoSettings { path: self.store().layout().settings(&name) });
         };
         // Pinned first: a crash after the switch must not let the next `renew` undo it.
-        let pin_before = standing.facts.pin;
+        let (pin_before, queue_before) = (standing.facts.pin, standing.facts.deploy_queue.clone());
         let is_newest = standing.newest.as_ref().is_some_and(|(newest, _)| *newest == generation);
         standing.facts.bad.remove(&generation);
         standing.facts.deploy_queue.clear();
@@ -94,10 +95,13 @@ impl Agent {
         let mut done =
             self.run(lock, &mut wish, &authority, &mut standing, task(generation)).await?;
         if done.trouble.is_some() {
+            // Who asked for it knows that it failed, and asks again; no later run does.
             standing.facts.pin = pin_before;
+            standing.facts.deploy_queue = queue_before;
             self.store().save_state(lock, &standing.facts)?;
         }
-        self.settle(lock, &wish.settings, &mut standing, None)?;
+        let ask_at = ask_at(&standing, now);
+        self.settle(lock, &wish.settings, &mut standing, ask_at)?;
         done.standing = standing;
         Ok(done)
     }
@@ -115,6 +119,8 @@ impl Agent {
         let name = name.clone();
         let (new_settings, agree_terms, may_register) = (None, false, false);
         let wish = Wish { name, settings, new_settings, insistence, agree_terms, may_register };
-        self.work_locked(&lock, wish).await
+        let done = self.work_locked(&lock, wish).await;
+        self.after_all(lock.name()).await;
+        done
     }
 }

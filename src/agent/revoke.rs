@@ -1,16 +1,17 @@
 //! Telling the CA that a certificate is no longer to be trusted.
 
 use super::{Agent, Trouble};
-use crate::acme::Reason;
-use crate::certificate::{Chain, Key};
+use crate::acme::{AcmeError, Reason};
+use crate::certificate::{Chain, Key, pair_matches};
 use crate::model::generation::Generation;
 use crate::model::name::CertName;
 use crate::pipeline::{Application, Cause};
 
 impl Agent {
-    /// Revokes a generation and marks it bad, so that the next `renew` orders another.
+    /// Revokes a generation and marks it bad, so that the next `renew` orders another with a new key.
     ///
-    /// A compromised key revokes itself (RFC 8555 §7.6): that proves the compromise to the CA.
+    /// A compromised key revokes itself (RFC 8555 §7.6): that proves the compromise to the CA. All
+    /// generations that have it are marked bad, and an order begun with it is given up.
     pub(crate) async fn revoke(
         &self,
         name: &CertName,
@@ -31,15 +32,42 @@ impl Agent {
         if reason == Reason::KeyCompromise {
             let key = Key::parse(&stored.privkey).map_err(Cause::from)?;
             let session = authority.session().await?;
-            session.revoke_with_key(leaf, key.pkcs8_der(), reason).await.map_err(Cause::from)?;
+            done_once(session.revoke_with_key(leaf, key.pkcs8_der(), reason).await)?;
         } else {
             let account = authority.account(self.store(), &Application::default()).await?;
-            account.revoke(leaf, reason).await.map_err(Cause::from)?;
+            done_once(account.revoke(leaf, reason).await)?;
         }
         let mut facts = standing.facts;
         facts.bad.insert(generation);
+        if reason == Reason::KeyCompromise {
+            facts.bad.extend(self.with_key_of(name, &chain)?);
+            facts.order = None;
+            self.store().drop_pending(&lock)?;
+        }
+        facts.pin = facts.pin.filter(|pin| !facts.bad.contains(&pin.generation));
         self.store().save_state(&lock, &facts)?;
         self.store().update_index(name, Some(self.hands.clock.now()))?;
         Ok(generation)
+    }
+
+    /// The generations that have the key of this certificate.
+    fn with_key_of(&self, name: &CertName, chain: &Chain) -> Result<Vec<Generation>, Trouble> {
+        let mut sharing = Vec::new();
+        for generation in self.store().generations(name)? {
+            // What cannot be read cannot be served either.
+            let Ok(stored) = self.store().read(name, generation) else { continue };
+            if Key::parse(&stored.privkey).is_ok_and(|key| pair_matches(chain, &key)) {
+                sharing.push(generation);
+            }
+        }
+        Ok(sharing)
+    }
+}
+
+/// A revocation whose answer was lost is not to fail when it is asked for again.
+fn done_once(revoked: Result<(), AcmeError>) -> Result<(), Cause> {
+    match revoked {
+        Err(error) if !error.is("alreadyRevoked") => Err(error.into()),
+        _ => Ok(()),
     }
 }

@@ -55,8 +55,7 @@ impl Agent {
 
     /// Asks the CA for its advice where the time has come, and remembers what it says.
     ///
-    /// Returns when to ask again, should there be no usable answer. Never an error: without advice
-    /// the lifetime decides.
+    /// Returns when to ask again; `None` for never. Without advice the lifetime decides.
     pub(super) async fn poll_ari(
         &self,
         lock: &Lock,
@@ -68,9 +67,9 @@ impl Agent {
         let Some(cert_id) = meta.ari_id.clone().filter(|_| meta.ca == authority.name()) else {
             return Ok(None);
         };
-        let known = advice(&standing.facts, meta);
-        if !schedule::poll_is_due(meta.validity, known.map(|known| known.poll_at), now) {
-            return Ok(None);
+        let known = advice(&standing.facts, meta, now).map(|known| known.poll_at);
+        if !schedule::poll_is_due(meta.validity, known, now) {
+            return Ok(known);
         }
         let Ok(session) = authority.session().await else {
             return Ok(Some(now.plus(schedule::ARI_RETRY)));
@@ -78,24 +77,24 @@ impl Agent {
         if !session.directory().offers_renewal_info() {
             return Ok(None);
         }
-        match session.renewal_info(&cert_id).await {
-            Ok(info) => {
-                if let Some(url) = &info.explanation_url {
-                    let text = format!("the CA explains its renewal window at {url}");
-                    self.hands.sink.note(Event::Noticed { name: lock.name().clone(), text });
-                }
-                standing.facts.ari = Some(AriFacts {
-                    window: info.window,
-                    cert_id,
-                    explanation_url: info.explanation_url,
-                    fetched_at: now,
-                    poll_at: now.plus(info.retry_after),
-                });
-                self.store().save_state(lock, &standing.facts)?;
-                Ok(None)
-            }
-            Err(RenewalInfoError::Temporary(_)) => Ok(Some(now.plus(schedule::ARI_RETRY))),
-            Err(_) => Ok(Some(now.plus(RenewalInfoError::LATER))),
+        let info = match session.renewal_info(&cert_id).await {
+            Ok(info) => info,
+            Err(RenewalInfoError::Temporary(_)) => return Ok(Some(now.plus(schedule::ARI_RETRY))),
+            Err(_) => return Ok(Some(now.plus(RenewalInfoError::LATER))),
+        };
+        if let Some(url) = &info.explanation_url {
+            let text = format!("the CA explains its renewal window at {url}");
+            self.hands.sink.note(Event::Noticed { name: lock.name().clone(), text });
         }
+        let poll_at = now.plus(info.retry_after);
+        standing.facts.ari = Some(AriFacts {
+            window: info.window,
+            cert_id,
+            explanation_url: info.explanation_url,
+            fetched_at: now,
+            poll_at,
+        });
+        self.store().save_state(lock, &standing.facts)?;
+        Ok(Some(poll_at))
     }
 }

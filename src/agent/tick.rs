@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 
-use super::plan::{Insistence, wake};
+use super::plan::{Insistence, ask_at, wake};
 use super::work::{Done, Wish};
 use super::{Agent, Trouble, certificates, exists};
 use crate::model::name::CertName;
@@ -87,6 +87,7 @@ impl Agent {
         else {
             return Some(now);
         };
-        wake(&standing, &settings, &self.seed(standing.newest.as_ref().map(|(_, meta)| meta)), now)
+        let seed = self.seed(standing.newest.as_ref().map(|(_, meta)| meta));
+        Some(wake(&standing, &settings, &seed, ask_at(&standing, now), now))
     }
 }

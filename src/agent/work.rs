@@ -1,5 +1,7 @@
 //! One certificate, from its lock to its next instant.
 
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::plan::{Insistence, Plan, Standing, Why, plan, wake};
@@ -15,7 +17,7 @@ use crate::pipeline::{Authority, Cause, Outcome, Run, Task, Wanted};
 use crate::schedule::{Due, backoff};
 use crate::store::StoreError;
 use crate::store::disk::Access;
-use crate::store::journal::{LastFailure, NextRenewal, QueuedDeploy};
+use crate::store::journal::{LastFailure, NextRenewal, QueuedDeploy, State as Facts};
 use crate::store::lock::Lock;
 
 /// What is wanted of one certificate in this run.
@@ -72,8 +74,11 @@ impl Done {
 
     /// A certificate whose part ended before anything was looked at.
     pub(crate) fn failed(name: CertName, trouble: Trouble) -> Self {
-        let locked = matches!(&trouble, Trouble::Cause(Cause::Store(StoreError::Locked { .. })));
-        let ended = if locked { Ended::Locked } else { Ended::Failed };
+        let ended = match &trouble {
+            Trouble::Cause(Cause::Store(StoreError::Locked { .. })) => Ended::Locked,
+            Trouble::Cause(Cause::Interrupted) => Ended::Retry,
+            _ => Ended::Failed,
+        };
         Self { trouble: Some(trouble), ..Self::new(name, ended) }
     }
 }
@@ -82,6 +87,9 @@ impl Agent {
     /// Does for a certificate what is to be done now. Whatever happens is told in the result.
     pub(crate) async fn work(&self, wish: Wish) -> Done {
         let name = wish.name.clone();
+        if *self.hands.stop.borrow() {
+            return Done::failed(name, Cause::Interrupted.into());
+        }
         let lock = match self.store().lock(&name) {
             Ok(lock) => lock,
             Err(error) => return Done::failed(name, error.into()),
@@ -97,12 +105,21 @@ impl Agent {
 
     /// A first `issue` that failed for good leaves nothing behind: nobody wants the certificate yet.
     fn leave_no_trace(&self, lock: Lock, done: &Done) {
-        let wanted = self.store().layout().settings(&done.name).exists();
-        let begun = done.standing.newest.is_some() || done.standing.facts.order.is_some();
-        if !wanted && !begun && done.trouble.is_some() {
+        if done.trouble.is_some() && self.is_nothing_yet(&done.name) {
             // What could not be removed is removed by the next attempt.
             let _ = self.store().forget(lock);
         }
+    }
+
+    /// Whether there certainly is nothing of a certificate that anybody could miss.
+    ///
+    /// Looked up anew: what could not be read may well be there.
+    fn is_nothing_yet(&self, name: &CertName) -> bool {
+        let layout = self.store().layout();
+        let absent = |path: PathBuf| matches!(path.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound);
+        let begun = self.store().state(name).map_or(true, |(facts, _)| facts.order.is_some());
+        let held = self.store().generations(name).map_or(true, |held| !held.is_empty());
+        absent(layout.settings(name)) && absent(layout.live(name)) && !begun && !held
     }
 
     /// A certificate that could not be worked on, with how it stands.
@@ -121,23 +138,43 @@ impl Agent {
     pub(super) async fn work_locked(&self, lock: &Lock, mut wish: Wish) -> Result<Done, Trouble> {
         let mut standing = self.recovered(lock)?;
         let authority = self.authorities.wanted(&wish.settings).await?;
-        let poll_again = self.poll_ari(lock, &mut standing, &authority).await?;
-        let now = self.hands.clock.now();
-        let seed = self.seed(standing.newest.as_ref().map(|(_, meta)| meta));
-        let mut done = match plan(&standing, &wish.settings, &seed, wish.insistence, now) {
-            Plan::Do(task, why) => {
-                let done = self.run(lock, &mut wish, &authority, &mut standing, task).await?;
-                Done { why: Some(why), ..done }
-            }
-            Plan::Wait(due) => {
-                self.keep_changed_settings(lock, &mut wish)?;
-                let blocked = matches!(due, Due::Blocked(..));
-                Done::new(lock.name().clone(), if blocked { Ended::Retry } else { Ended::NotDue })
-            }
-        };
-        self.settle(lock, &wish.settings, &mut standing, poll_again)?;
+        let mut ask_at = self.poll_ari(lock, &mut standing, &authority).await?;
+        let mut done = self.act(lock, &mut wish, &authority, &mut standing).await?;
+        if done.why == Some(Why::Interrupted) && done.trouble.is_none() {
+            // That was left from before; what is wanted now comes after it.
+            let next = self.act(lock, &mut wish, &authority, &mut standing).await?;
+            done = if next.ended == Ended::NotDue { done } else { next };
+        }
+        if matches!(done.ended, Ended::Renewed | Ended::Stocked) {
+            ask_at = self.poll_ari(lock, &mut standing, &authority).await?;
+        }
+        self.settle(lock, &wish.settings, &mut standing, ask_at)?;
         done.standing = standing;
         Ok(done)
+    }
+
+    /// Decides what comes next, and does it.
+    async fn act(
+        &self,
+        lock: &Lock,
+        wish: &mut Wish,
+        authority: &Authority,
+        standing: &mut Standing,
+    ) -> Result<Done, Trouble> {
+        let now = self.hands.clock.now();
+        let seed = self.seed(standing.newest.as_ref().map(|(_, meta)| meta));
+        match plan(standing, &wish.settings, &seed, wish.insistence, now) {
+            Plan::Do(task, why) => {
+                let done = self.run(lock, wish, authority, standing, task).await?;
+                Ok(Done { why: Some(why), ..done })
+            }
+            Plan::Wait(due) => {
+                self.keep_changed_settings(lock, wish)?;
+                let blocked = matches!(due, Due::Blocked(..));
+                let ended = if blocked { Ended::Retry } else { Ended::NotDue };
+                Ok(Done::new(lock.name().clone(), ended))
+            }
+        }
     }
 
     /// Finishes or undoes what a crash left, tells of it, and says how things stand then.
@@ -163,6 +200,7 @@ impl Agent {
         task: Task,
     ) -> Result<Done, Trouble> {
         let orders = task.generation().is_none();
+        let interrupted = standing.facts.intent.is_some();
         let held_before = standing.newest.is_some();
         let may_create = wish.may_register && !(held_before && known_customer(standing, authority));
         let mut run = Run {
@@ -177,7 +215,11 @@ impl Agent {
             lock,
             task,
             facts: &mut standing.facts,
-            new_settings: wish.new_settings.take(),
+            // An interrupted switch was begun under the settings as they were.
+            new_settings: match interrupted {
+                true => None,
+                false => wish.new_settings.take(),
+            },
             usable: Vec::new(),
             phases: Vec::new(),
             ari_exempt: None,
@@ -192,9 +234,6 @@ impl Agent {
         if orders {
             let good = matches!(done.ended, Ended::Renewed | Ended::Stocked);
             self.after_ordering(&wish.settings, good).await;
-            if good {
-                self.poll_ari(lock, standing, authority).await?;
-            }
         }
         Ok(Done { phases, ari_exempt, ..done })
     }
@@ -215,25 +254,26 @@ impl Agent {
         let (ended, cause) = match outcome {
             Outcome::Renewed(generation) => {
                 facts.deploy_queue.retain(|queued| queued.generation > generation);
+                // A pin that ran out holds nothing any more; recovery must not go back to it.
+                facts.pin = facts.pin.filter(|pin| pin.generation == generation);
                 (deployed, None)
             }
             Outcome::Stocked => (Ended::Stocked, None),
             Outcome::Untouched(cause) => (Ended::Retry, Some(cause)),
             Outcome::NotDeployed(generation, cause) => {
-                if self.store().live(&name)? == Some(generation) {
-                    // There is nothing to go back to: it stays, and its hooks are run again.
-                    facts.intent = None;
-                    facts.confirmed = Some(generation);
+                // It stays live, so the switch is over; only putting it to use goes on.
+                if facts.intent.take_if(|intent| intent.to == generation).is_some() {
+                    facts.confirmed = self.store().live(&name)?;
                 }
                 self.queue(&mut facts, standing, generation, now);
                 (Ended::NotDeployed, Some(cause))
             }
             Outcome::RolledBack(generation, cause) => {
-                self.queue_if_good(&mut facts, standing, generation, &cause, now);
+                self.not_taken(&mut facts, standing, generation, &cause);
                 (Ended::RolledBack, Some(cause))
             }
             Outcome::NeedsOperator(generation, cause) => {
-                self.queue_if_good(&mut facts, standing, generation, &cause, now);
+                self.not_taken(&mut facts, standing, generation, &cause);
                 (Ended::NeedsOperator, Some(cause))
             }
         };
@@ -243,7 +283,9 @@ impl Agent {
                 facts.last_failure = None;
                 facts.last_success = Some(now);
             }
-            Some(cause) if ended == Ended::Retry => {
+            // Nobody's failure: it goes on where it was.
+            Some(Cause::Interrupted) => {}
+            Some(cause) if ended == Ended::Retry || cause.condemns() => {
                 facts.failures = facts.failures.saturating_add(1);
                 let retry_at = retry_at(cause, facts.failures, standing, now);
                 facts.last_failure =
@@ -258,29 +300,28 @@ impl Agent {
         Ok(Done { trouble: cause.map(Trouble::Cause), ..Done::new(name, ended) })
     }
 
-    /// Where it was the server that did not take it, the certificate is good: it is not ordered
-    /// again but put to use later, unless it was an earlier one the operator wanted back.
-    fn queue_if_good(
+    /// Keeps a generation for another attempt, unless it was the certificate that was at fault, or
+    /// an earlier one that the operator wanted back.
+    fn not_taken(
         &self,
-        facts: &mut crate::store::journal::State,
+        facts: &mut Facts,
         standing: &Standing,
         generation: Generation,
         cause: &Cause,
-        now: Timestamp,
     ) {
-        if !cause.is_of_a_hook() {
+        if cause.condemns() {
             return;
         }
         facts.bad.remove(&generation);
         if standing.newest.as_ref().is_none_or(|(newest, _)| generation >= *newest) {
-            self.queue(facts, standing, generation, now);
+            self.queue(facts, standing, generation, self.hands.clock.now());
         }
     }
 
     /// Puts a generation that a target did not take into the deploy queue.
     fn queue(
         &self,
-        facts: &mut crate::store::journal::State,
+        facts: &mut Facts,
         standing: &Standing,
         generation: Generation,
         now: Timestamp,
@@ -299,7 +340,7 @@ impl Agent {
         lock: &Lock,
         settings: &CertSettings,
         standing: &mut Standing,
-        poll_again: Option<Timestamp>,
+        ask_at: Option<Timestamp>,
     ) -> Result<(), Trouble> {
         let now = self.hands.clock.now();
         let seed = self.seed(standing.newest.as_ref().map(|(_, meta)| meta));
@@ -322,8 +363,8 @@ impl Agent {
             standing.facts.next_renewal = next;
             self.store().save_state(lock, &standing.facts)?;
         }
-        let wake = wake(standing, settings, &seed, now).into_iter().chain(poll_again).min();
-        Ok(self.store().update_index(lock.name(), wake)?)
+        let wake = wake(standing, settings, &seed, ask_at, now);
+        Ok(self.store().update_index(lock.name(), Some(wake))?)
     }
 
     /// Settings that need no new certificate are kept at once.

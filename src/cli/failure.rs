@@ -3,9 +3,11 @@
 use super::exit::Exit;
 use super::report::Failure;
 use crate::acme::{AcmeError, Endpoint};
+use crate::agent::authorities::ca_name;
 use crate::agent::{Done, Ended, Trouble};
 use crate::challenge::SolverError;
 use crate::config::cert::Contradiction;
+use crate::config::choice::CaChoice;
 use crate::model::fault::Fault;
 use crate::model::name::Identifier;
 use crate::pipeline::Cause;
@@ -184,11 +186,20 @@ fn hint_of_cause(cause: &Cause) -> Option<String> {
         Cause::Hook(error) => error.hint(),
         Cause::HookDirectory(error) => error.hint(),
         Cause::Store(StoreError::Refused { mend, .. }) => Some(format!("run: {mend}")),
-        Cause::AccountLost { ca } => Some(format!(
-            "bring accounts/{ca}/ back from a copy, or register anew with `acmeagent account register --ca {ca}`"
+        Cause::AccountLost { ca, directory } => Some(format!(
+            "bring accounts/{ca}/ back from a copy, or register anew with `acmeagent account register {}`",
+            flag_of(ca, directory)
         )),
         Cause::Acme(error) => hint_of_acme(error).map(str::to_owned),
         Cause::NoSolver { .. } => Some("use http-01 or tls-alpn-01".to_owned()),
         _ => None,
+    }
+}
+
+/// How the command line is told which CA is meant: by its name, or by its URL if it has none.
+fn flag_of(ca: &str, directory: &str) -> String {
+    match CaChoice::parse(directory) {
+        Ok(url) if ca_name(&url) == ca => format!("--server {directory}"),
+        _ => format!("--ca {ca}"),
     }
 }

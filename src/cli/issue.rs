@@ -11,7 +11,6 @@ use crate::certificate::KeyType;
 use crate::challenge::Http01;
 use crate::config::cert::CertSettings;
 use crate::config::choice::{AbsolutePath, CaChoice, CaName, Eab, Email};
-use crate::config::main_settings::MainSettings;
 use crate::config::secret::Secret;
 use crate::config::secret::SecretSource;
 use crate::deploy::hook::command::Command;
@@ -32,7 +31,7 @@ pub(super) fn run(context: &Context, args: &Issue) -> Result<Report, Failure> {
         Some((settings, _)) => CertSettings { identifiers, ..settings.clone() },
         None => main.new_certificate(identifiers),
     };
-    apply(context, &main, &mut settings, args)?;
+    apply(context, &mut settings, args)?;
     settings.check().map_err(Trouble::from)?;
     if args.dry_run {
         return rehearsal::of_issue(context, name, settings, &args.ca);
@@ -67,17 +66,11 @@ fn wants_another(before: &CertSettings, now: &CertSettings) -> bool {
 }
 
 /// Lays the flags that were given over the settings.
-fn apply(
-    context: &Context,
-    main: &MainSettings,
-    settings: &mut CertSettings,
-    args: &Issue,
-) -> Result<(), Failure> {
+fn apply(context: &Context, settings: &mut CertSettings, args: &Issue) -> Result<(), Failure> {
     apply_ca(context, settings, &args.ca)?;
     apply_order(settings, &args.order);
     apply_challenge(context, settings, &args.challenge)?;
     apply_key(settings, &args.key)?;
-    let _ = main;
     for (hooks, given) in [
         (&mut settings.hooks.pre, &args.hooks.pre_hook),
         (&mut settings.hooks.deploy, &args.hooks.deploy_hook),

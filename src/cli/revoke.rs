@@ -23,7 +23,7 @@ pub(super) fn run(context: &Context, args: &Revoke) -> Result<Report, Failure> {
     let generation =
         context.block_on(async { agent.revoke(&name, generation, reason).await })??;
     let text = format!(
-        "{name}: generation {generation} is revoked ({}); `acmeagent renew` orders another\n",
+        "{name}: generation {generation} is revoked ({}); `acmeagent renew` orders another, with a new key\n",
         reason.as_str()
     );
     Ok(Report { text, ..Report::default() })

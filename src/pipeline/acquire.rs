@@ -19,6 +19,7 @@ use crate::model::name::Identifier;
 use crate::model::time::in_words;
 use crate::pipeline::machine::{Acquire, State};
 use crate::schedule::ari_exempts;
+use crate::store::StoreError;
 use crate::store::archive::{GenerationFiles, Meta};
 use crate::store::journal::OrderJournal;
 
@@ -46,13 +47,30 @@ impl Run<'_> {
         let profile = self.profile().await?;
         let mut order = self.open(&account, profile).await?;
         let issued = self.bring_home(&mut order, &key).await?;
-        let chain = self.pick_chain(&order, &issued, &key).await?;
+        let chain = match self.pick_chain(&order, &issued, &key).await {
+            Ok(chain) => chain,
+            Err(cause) => return Err(self.give_up_order(cause)?),
+        };
         let sent = self.authority.session().await?.round_trips();
         self.note(Event::Measured {
             name: self.name.clone(),
             text: format!("{sent} requests to the CA so far"),
         });
         self.archive(&account, &order, &chain, &key)
+    }
+
+    /// Forgets an order whose certificate is of no use: taking it up again would bring the same one.
+    ///
+    /// Where only dates are at fault it stays for a day, for our clock may be wrong.
+    fn give_up_order(&mut self, cause: Cause) -> Result<Cause, Cause> {
+        const MENDABLE: Duration = Duration::from_secs(24 * 60 * 60);
+        let now = self.hands.clock.now();
+        let stale = |order: &OrderJournal| now.since(order.opened_at) > MENDABLE;
+        if cause.condemns() || self.facts.order.as_ref().is_some_and(stale) {
+            self.facts.order = None;
+            self.save_facts()?;
+        }
+        Ok(cause)
     }
 
     /// The key to certify: stored and synced before anything is ordered for it.
@@ -77,12 +95,12 @@ impl Run<'_> {
         Ok(Key::parse(&pem)?)
     }
 
-    /// The live key, where the settings say that it stays and it is of the kind they want.
+    /// The live key, where the settings say that it stays and it is of the kind they want. That of a
+    /// revoked certificate never is kept: it may be why.
     fn key_to_keep(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Cause> {
         let store = &self.hands.store;
-        let Some(live) = store.live(self.name)?.filter(|_| self.wanted.reuse_key) else {
-            return Ok(None);
-        };
+        let live = store.live(self.name)?.filter(|live| !self.facts.bad.contains(live));
+        let Some(live) = live.filter(|_| self.wanted.reuse_key) else { return Ok(None) };
         let pem = store.read(self.name, live)?.privkey;
         let fits = Key::parse(&pem)?.kind() == self.wanted.key_type;
         Ok(fits.then_some(pem))
@@ -201,7 +219,11 @@ impl Run<'_> {
         let Some(newest) = newest.into_iter().find(|g| !self.facts.bad.contains(g)) else {
             return Ok(None);
         };
-        let meta = store.meta(self.name, newest)?;
+        let meta = match store.meta(self.name, newest) {
+            // It cannot be named any more; that never holds up a renewal.
+            Err(StoreError::Damaged { .. }) => return Ok(None),
+            meta => meta?,
+        };
         let offers = self.authority.session().await?.directory().offers_renewal_info();
         Ok(meta.ari_id.filter(|_| offers && meta.account_url == account.url()))
     }

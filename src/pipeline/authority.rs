@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use super::cause::Cause;
-use crate::acme::{Account, AccountFile, Eab, Endpoint, Registration, Session};
+use crate::acme::{Account, AccountFile, Eab, Endpoint, KeyInForce, Registration, Session};
 use crate::certificate::Roots;
 use crate::model::challenge::ValidationPorts;
 use crate::model::time::Clock;
@@ -100,9 +100,7 @@ impl Authority {
         let lock = self.lock(store)?;
         let mut file = match self.account_file(store)? {
             Some(file) => file,
-            None if !application.may_create => {
-                return Err(Cause::AccountLost { ca: self.name().to_owned() });
-            }
+            None if !application.may_create => return Err(self.account_lost()),
             // No key is made for what would be turned down.
             None => {
                 session.admits(&registration)?;
@@ -117,6 +115,10 @@ impl Authority {
         }
         if file.url.is_some() {
             return Ok(session.account(&file)?);
+        }
+        // A key that was never registered: an earlier attempt did not get that far.
+        if !application.may_create {
+            return Err(self.account_lost());
         }
         let account = session.register(&mut file, registration).await?;
         self.save(store, &lock, &file)?;
@@ -136,20 +138,21 @@ impl Authority {
     }
 
     /// Replaces the account key; the account under its new key. The new one is stored before the
-    /// CA hears of it.
+    /// CA hears of it; should its answer be lost, the CA is asked which key holds.
     pub(crate) async fn rotate_key(&self, store: &Store) -> Result<Account, Cause> {
         let session = self.session().await?;
         let account = self.account(store, &Application::default()).await?;
         let lock = self.lock(store)?;
-        let lost = || Cause::AccountLost { ca: self.name().to_owned() };
-        let mut file = self.account_file(store)?.ok_or_else(lost)?;
+        let mut file = self.account_file(store)?.ok_or_else(|| self.account_lost())?;
         file.prepare_next_key()?;
         self.save(store, &lock, &file)?;
         let told = account.rotate_key(&file).await;
         let in_force = session.settle_rollover(&file).await?;
         file.settle(in_force);
         self.save(store, &lock, &file)?;
-        told?;
+        if in_force == KeyInForce::Current {
+            told?;
+        }
         Ok(session.account(&file)?)
     }
 
@@ -159,6 +162,11 @@ impl Authority {
         account.deactivate().await?;
         let lock = self.lock(store)?;
         Ok(store.remove_account(&lock, &account_id())?)
+    }
+
+    fn account_lost(&self) -> Cause {
+        let directory = self.endpoint.directory.clone();
+        Cause::AccountLost { ca: self.name().to_owned(), directory }
     }
 
     fn lock(&self, store: &Store) -> Result<AccountLock, Cause> {

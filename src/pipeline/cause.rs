@@ -22,7 +22,7 @@ pub(crate) enum Cause {
     #[error("the CA offers none of the challenges that were allowed for {identifier}")]
     NoChallenge { identifier: String },
     #[error("the account key for the CA {ca} is missing from the store")]
-    AccountLost { ca: String },
+    AccountLost { ca: String, directory: String },
     #[error("the stored account for the CA {ca} is damaged")]
     AccountFile { ca: String, source: serde_json::Error },
     #[error(transparent)]
@@ -54,11 +54,15 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    /// Whether it was a hook that failed, not the certificate.
-    pub(crate) fn is_of_a_hook(&self) -> bool {
+    /// Whether the certificate or its key is at fault, so that only another one can help.
+    ///
+    /// Dates that do not hold speak of a clock as well, and a server that did not take it of the server.
+    pub(crate) fn condemns(&self) -> bool {
         match self {
-            Self::Hook(_) | Self::HookDirectory(_) => true,
-            Self::Stuck { cause, .. } => cause.is_of_a_hook(),
+            Self::Refused(Refusal::NotYetValid { .. } | Refusal::Expired { .. }) => false,
+            Self::Refused(_) | Self::Chain(_) | Self::Key(_) | Self::Inconsistent { .. } => true,
+            Self::Store(StoreError::Damaged { .. }) => true,
+            Self::Stuck { cause, .. } => cause.condemns(),
             _ => false,
         }
     }
@@ -84,6 +88,38 @@ impl Cause {
             | Self::NotLive { .. }
             | Self::Interrupted => Fault::Passing,
             Self::Stuck { cause, .. } => cause.fault(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::Timestamp;
+
+    #[test]
+    fn a_generation_is_given_up_only_where_it_is_at_fault() {
+        let (at, generation) = (Timestamp::from_unix(1_800_000_000), Generation::FIRST);
+        let expired = Refusal::Expired { position: 1, subject: "a".to_owned(), not_after: at };
+        let damaged = || {
+            let (path, what) = ("cert.pem".into(), "it is missing".to_owned());
+            Cause::Store(StoreError::Damaged { path, what })
+        };
+        let stuck =
+            |cause, rollback| Cause::Stuck { cause: Box::new(cause), rollback: Box::new(rollback) };
+        let table = [
+            (Refusal::ForeignKey.into(), true),
+            (Refusal::NotYetValid { not_before: at, now: at }.into(), false),
+            (expired.into(), false),
+            (Cause::Inconsistent { generation }, true),
+            (damaged(), true),
+            (Cause::NotLive { generation }, false),
+            (Cause::Interrupted, false),
+            (stuck(damaged(), Cause::Interrupted), true),
+            (stuck(Cause::Interrupted, damaged()), false),
+        ];
+        for (cause, condemns) in table {
+            assert_eq!(cause.condemns(), condemns, "{cause}");
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Wanted;
 use crate::challenge::http01::Standalone;
@@ -13,11 +14,13 @@ use crate::model::challenge::{ChallengeKind, ValidationPorts};
 
 type Shared<T> = Mutex<HashMap<(Listen, u16), Arc<T>>>;
 
-/// The listeners of this process, one for each address and port, opened only while needed.
+/// The listeners of this process, one for each address and port, opened only while needed, and its
+/// hands in web roots.
 #[derive(Default)]
 pub(crate) struct Solvers {
     http01: Shared<Standalone>,
     tls_alpn01: Shared<TlsAlpn>,
+    webroots: Mutex<HashMap<PathBuf, Weak<Webroot>>>,
 }
 
 /// A solver, and how the embedded CA learns where it listens.
@@ -54,8 +57,7 @@ impl Solvers {
         let listen = |address: Option<IpAddr>| address.map_or(wide, Listen::At);
         match (kind, wanted.http01) {
             (ChallengeKind::Http01, Http01::Webroot(root)) => {
-                let solver = Arc::new(Webroot::new(root.clone())?);
-                Ok(Some(Chosen { solver, port: Arc::new(|| None) }))
+                Ok(Some(Chosen { solver: self.webroot(root)?, port: Arc::new(|| None) }))
             }
             (ChallengeKind::Http01, Http01::Standalone { address, port }) => {
                 let port = or_default(*port, 80);
@@ -75,6 +77,18 @@ impl Solvers {
             }
             (ChallengeKind::Dns01, _) => Ok(None),
         }
+    }
+
+    /// The one solver for this web root while anybody uses it: it knows which folders it made, and
+    /// removes them with the last answer.
+    fn webroot(&self, root: &Path) -> Result<Arc<Webroot>, SolverError> {
+        let mut all = self.webroots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(in_use) = all.get(root).and_then(Weak::upgrade) {
+            return Ok(in_use);
+        }
+        let new = Arc::new(Webroot::new(root.to_owned())?);
+        all.insert(root.to_owned(), Arc::downgrade(&new));
+        Ok(new)
     }
 }
 

@@ -14,7 +14,7 @@ impl Run<'_> {
         match self.judge_archived(generation).and_then(|()| self.keep_settings()) {
             Ok(()) if self.task == Task::Stock => at.kept(),
             Ok(()) => at.verified(),
-            Err(cause) => State::untouched(self.mark_if_refused(generation, cause)),
+            Err(cause) => State::untouched(self.mark_if_condemned(generation, cause)),
         }
     }
 
@@ -56,8 +56,8 @@ impl Run<'_> {
         Ok(verify(chain, key, &Expectation { identifiers, now, roots, profile })?)
     }
 
-    fn mark_if_refused(&mut self, generation: Generation, cause: Cause) -> Cause {
-        if matches!(cause, Cause::Refused(_) | Cause::Chain(_) | Cause::Key(_)) {
+    fn mark_if_condemned(&mut self, generation: Generation, cause: Cause) -> Cause {
+        if cause.condemns() {
             self.facts.bad.insert(generation);
             if let Err(worse) = self.save_facts() {
                 return worse;

@@ -18,7 +18,6 @@ pub struct Agent {
 
 /// What a call came to.
 #[derive(Debug)]
-#[must_use]
 pub struct Ran {
     pub code: i32,
     pub stdout: String,
@@ -51,7 +50,7 @@ impl Agent {
 
     pub fn read(&self, relative: &str) -> String {
         let path = self.path(relative);
-        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+        fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     }
 
     /// How many generations the archive holds.
@@ -102,6 +101,7 @@ impl Agent {
         command
     }
 
+    #[must_use]
     pub fn run(&self, args: &[&str]) -> Ran {
         Ran::of(self.command(args).output().unwrap())
     }
@@ -117,12 +117,21 @@ impl Agent {
     }
 
     /// Runs with `--json`; the document, and whatever else was printed, is in the result.
+    #[must_use]
     pub fn json(&self, args: &[&str]) -> (Ran, Value) {
-        let args: Vec<&str> = ["--json"].iter().chain(args).copied().collect();
-        let ran = self.run(&args);
-        let document = serde_json::from_str(&ran.stdout)
-            .unwrap_or_else(|error| panic!("no JSON ({error}): {ran:?}"));
-        (ran, document)
+        self.run(&[&["--json"], args].concat()).with_document()
+    }
+
+    /// [`Self::json`] with the clock set as faketime(1) understands it, as in `+7h` or `@2027-01-01 00:00:00`.
+    #[must_use]
+    pub fn json_at(&self, time: &str, args: &[&str]) -> (Ran, Value) {
+        let real = self.command(&[&["--json"], args].concat());
+        let mut shifted = Command::new("faketime");
+        shifted.env_clear().envs(real.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        // Only the calendar is to differ: not how long things take, nor when files were written.
+        shifted.env("NO_FAKE_STAT", "1").env("TZ", "UTC").args(["--exclude-monotonic", "-f", time]);
+        shifted.arg(real.get_program()).args(real.get_args()).stdin(Stdio::null());
+        Ran::of(shifted.output().unwrap()).with_document()
     }
 
     pub fn spawn(&self, args: &[&str]) -> Running {
@@ -166,6 +175,12 @@ impl Ran {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+
+    fn with_document(self) -> (Self, Value) {
+        let document = serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"));
+        (self, document)
     }
 
     /// Asserts the exit code; shows everything when it is another.

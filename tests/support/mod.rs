@@ -2,15 +2,18 @@
 
 pub mod agent;
 pub mod ca;
+pub mod nginx;
 pub mod pebble;
 pub mod tools;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Output};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use agent::Ran;
@@ -20,10 +23,18 @@ use nix::unistd::Pid;
 /// How long anything may take before a test gives up on it.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Ports the kernel says are free on loopback, all different.
+/// Ports the kernel says are free on loopback. No port is given twice: tests run side by side, and
+/// one may not have bound its port yet when another asks.
 pub fn free_ports<const N: usize>() -> [u16; N] {
-    let held = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    held.map(|listener| listener.local_addr().unwrap().port())
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    [(); N].map(|()| {
+        let mut ports = std::iter::repeat_with(|| {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            listener.local_addr().unwrap().port()
+        });
+        ports.find(|port| given.insert(*port)).expect("the iterator is endless")
+    })
 }
 
 /// Waits until `holds`, or fails the test with what was waited for.
@@ -67,11 +78,16 @@ impl Running {
         let [stdout, stderr] = texts;
         Ran::of(Output { status: self.0.wait().unwrap(), stdout, stderr })
     }
+
+    /// Ends it at once (SIGKILL) if it still runs.
+    pub fn end(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        self.end();
     }
 }

@@ -1,6 +1,6 @@
 //! A real Pebble with its challenge test server, which here only plays DNS.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::agent::Agent;
-use super::{Running, free_ports, tools, wait_for};
+use super::tools::{self, openssl};
+use super::{Running, free_ports, wait_for};
 
 /// Key id and HMAC key of the external account Pebble is told about.
 pub const EAB: (&str, &str) =
@@ -26,15 +27,30 @@ pub struct Settings {
     pub eab_required: bool,
 }
 
+impl Settings {
+    /// Puts into Pebble's environment what it does not read from its file.
+    fn apply(&self, pebble: &mut Command) {
+        pebble.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_AUTHZREUSE", "0");
+        pebble.env("PEBBLE_WFE_NONCEREJECT", self.nonce_reject.to_string());
+        pebble.env("PEBBLE_ALTERNATE_ROOTS", self.alternate_roots.to_string());
+        if self.chain_length > 0 {
+            pebble.env("PEBBLE_CHAIN_LENGTH", self.chain_length.to_string());
+        }
+    }
+}
+
 pub struct Pebble {
     pub directory: String,
     pub management: String,
     pub tls_root: PathBuf,
     pub http_port: u16,
     pub tls_port: u16,
-    _processes: [Running; 2],
-    _folder: TempDir,
+    processes: [Running; 2],
+    folder: TempDir,
 }
+
+/// The other place a Pebble writes to, beside what it answers.
+const LOG: &str = "pebble.log";
 
 impl Pebble {
     /// Starts both and waits until they answer. A port lost to somebody else between the kernel's
@@ -73,38 +89,23 @@ impl Pebble {
         }});
         let config = write("config.json", config.to_string());
         let dns = format!("127.0.0.1:{dns}");
-        let challtestsrv = quiet(Command::new(tools::find("pebble-challtestsrv").unwrap()).args([
-            "-dnsserver",
-            &dns,
-            "-management",
-            &format!("127.0.0.1:{control}"),
-            "-http01=",
-            "-https01=",
-            "-tlsalpn01=",
-            "-doh=",
-            "-defaultIPv4=127.0.0.1",
-            "-defaultIPv6=",
-        ]));
+        let dns_server = start_dns(&dns, control);
         let mut pebble = Command::new(tools::find("pebble").unwrap());
         pebble.arg("-config").arg(config).args(["-dnsserver", &dns]);
-        pebble.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_AUTHZREUSE", "0");
-        pebble.env("PEBBLE_WFE_NONCEREJECT", settings.nonce_reject.to_string());
-        pebble.env("PEBBLE_ALTERNATE_ROOTS", settings.alternate_roots.to_string());
-        if settings.chain_length > 0 {
-            pebble.env("PEBBLE_CHAIN_LENGTH", settings.chain_length.to_string());
-        }
+        settings.apply(&mut pebble);
+        let log = File::create(folder.path().join(LOG)).unwrap();
         let mut started = Self {
             directory: format!("https://127.0.0.1:{listen}/dir"),
             management: format!("https://127.0.0.1:{manage}"),
             tls_root,
             http_port,
             tls_port,
-            _processes: [quiet(&mut pebble), challtestsrv],
-            _folder: folder,
+            processes: [spawn(&mut pebble, log), dns_server],
+            folder,
         };
         let mut ended = false;
         wait_for("Pebble to answer", || {
-            ended = started._processes.iter_mut().any(Running::has_ended);
+            ended = started.processes.iter_mut().any(Running::has_ended);
             ended || started.get(&started.directory).is_some()
         });
         (!ended).then_some(started)
@@ -123,6 +124,48 @@ impl Pebble {
             "--tls-alpn-01-port",
             &self.tls_port.to_string(),
         ])
+    }
+
+    /// Ends Pebble: from now on nobody listens where it did.
+    pub fn stop(&mut self) {
+        let [pebble, _] = &mut self.processes;
+        pebble.end();
+    }
+
+    /// What Pebble says it did.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join(LOG)).unwrap()
+    }
+
+    /// How many orders were ever opened.
+    pub fn orders(&self) -> usize {
+        self.log().matches("Added order").count()
+    }
+
+    /// How many orders named a certificate they replace, and were opened for that.
+    pub fn replacements(&self) -> usize {
+        self.log().matches("is a replacement of").count()
+    }
+
+    /// How many accounts were ever created.
+    pub fn accounts(&self) -> usize {
+        self.log().matches("accounts in memory").count()
+    }
+
+    /// What Pebble thinks of a certificate: `Valid` or `Revoked`, with the reason.
+    pub fn status(&self, serial: &str) -> Value {
+        let url = format!("{}/cert-status-by-serial/{serial}", self.management);
+        serde_json::from_str(&self.get(&url).expect("Pebble knows the certificate")).unwrap()
+    }
+
+    /// Common name of the root of Pebble's chain `number`; 0 is its default, others are alternates.
+    pub fn root_name(&self, number: u8) -> String {
+        let pem = self.get(&format!("{}/roots/{number}", self.management)).expect("a root");
+        let path = self.folder.path().join(format!("root-{number}.pem"));
+        fs::write(&path, pem).unwrap();
+        let said = openssl(&["x509", "-noout", "-subject", "-nameopt", "multiline", "-in"], &path);
+        let name = said.lines().find_map(|line| line.trim().strip_prefix("commonName"));
+        name.unwrap().trim_start_matches([' ', '=']).to_owned()
     }
 
     /// Fetches a URL of Pebble's by curl; `None` unless it answers 200.
@@ -152,7 +195,16 @@ impl Pebble {
     }
 }
 
-fn quiet(command: &mut Command) -> Running {
-    let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    Running(silent.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+/// A DNS server for which every name lies on loopback.
+fn start_dns(listen: &str, control: u16) -> Running {
+    let mut server = Command::new(tools::find("pebble-challtestsrv").unwrap());
+    server.args(["-dnsserver", listen, "-management", &format!("127.0.0.1:{control}")]);
+    server.args(["-http01=", "-https01=", "-tlsalpn01=", "-doh="]);
+    server.args(["-defaultIPv4=127.0.0.1", "-defaultIPv6="]);
+    spawn(&mut server, Stdio::null())
+}
+
+fn spawn(command: &mut Command, log: impl Into<Stdio>) -> Running {
+    let started = command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null()).spawn();
+    Running(started.unwrap_or_else(|error| panic!("{command:?}: {error}")))
 }

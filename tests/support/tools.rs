@@ -4,6 +4,7 @@ use std::env;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Where `make tools` puts what it installs for the tests alone.
 fn own_tools() -> PathBuf {
@@ -39,6 +40,14 @@ pub fn cannot_run(why: &str) {
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/cannot-run.txt");
     let mut list = OpenOptions::new().create(true).append(true).open(list).unwrap();
     writeln!(list, "{test}: {why}").unwrap();
+}
+
+/// What openssl says of a file.
+#[track_caller]
+pub fn openssl(args: &[&str], file: &Path) -> String {
+    let output = Command::new("openssl").args(args).arg(file).output().unwrap();
+    assert!(output.status.success(), "openssl {args:?} {}: {output:?}", file.display());
+    String::from_utf8(output.stdout).unwrap()
 }
 
 pub fn is_root() -> bool {
