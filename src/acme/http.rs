@@ -78,7 +78,8 @@ pub(super) struct Reply {
     /// At most a day.
     pub(super) retry_after: Option<Duration>,
     pub(super) alternates: Vec<String>,
-    nonce: Option<Nonce>,
+    /// Of the answer to a question for one; those of other answers are kept for the next question.
+    pub(super) nonce: Option<Nonce>,
     pub(super) body: Bytes,
 }
 
