@@ -249,3 +249,14 @@ fn a_hook_directory_others_may_write() {
     assert_eq!(agent.read("live/a.example/cert.pem"), before);
     assert_eq!((log(&agent), agent.issued()), (Vec::new(), 1), "found before anything was ordered");
 }
+
+#[test]
+fn what_the_hook_printed_is_told_when_going_back_fails_too() {
+    let agent = Agent::embedded();
+    let _ = agent.run(&["issue", "-d", NAME]).exits(0);
+    let hook = agent.path("hook");
+    script(&hook, "echo no server here >&2; exit 3");
+    let _ = agent.run(&["issue", "-d", NAME, "--deploy-hook", hook.to_str().unwrap()]).exits(0);
+    let ran = agent.run(&["renew", "--force"]).exits(9);
+    let _ = ran.says(&["going back failed too", "no server here", "then run `acmeagent renew"]);
+}

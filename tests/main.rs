@@ -11,6 +11,7 @@ mod deploy_queue;
 mod floors;
 mod generated;
 mod hooks;
+mod interrupted;
 mod issue;
 mod json;
 mod locks;

@@ -20,6 +20,8 @@ pub(super) struct HooksOnce(Mutex<Record>);
 #[derive(Default)]
 struct Record {
     ran: Vec<Hook>,
+    /// What failed, and how: it fails for every certificate that wants it.
+    failed_before: Vec<(Hook, String)>,
     at_the_end: Vec<Hook>,
     renewed: BTreeSet<Identifier>,
     failed: BTreeSet<Identifier>,
@@ -27,7 +29,11 @@ struct Record {
 
 impl Agent {
     /// Runs the pre hooks a certificate wants that did not run yet; others wait meanwhile.
-    pub(super) async fn before_ordering(&self, settings: &CertSettings) -> Result<(), Cause> {
+    pub(super) async fn before_ordering(
+        &self,
+        name: &CertName,
+        settings: &CertSettings,
+    ) -> Result<(), Cause> {
         let mut record = self.hooks.0.lock().await;
         let layout = self.store().layout();
         for hook in hooks::of(layout, HookKind::Post, &settings.hooks.post)? {
@@ -36,12 +42,29 @@ impl Agent {
             }
         }
         for hook in hooks::of(layout, HookKind::Pre, &settings.hooks.pre)? {
+            if let Some((_, why)) = record.failed_before.iter().find(|(failed, _)| *failed == hook)
+            {
+                return Err(Cause::PreHook { why: why.clone() });
+            }
             if !record.ran.contains(&hook) {
-                hooks::pre(&hook).await?;
+                match hooks::pre(&hook).await {
+                    Ok(report) => self.tell_output(name, &hook, &report.output),
+                    Err(error) => {
+                        record.failed_before.push((hook, error.to_string()));
+                        return Err(error.into());
+                    }
+                }
                 record.ran.push(hook);
             }
         }
         Ok(())
+    }
+
+    fn tell_output(&self, name: &CertName, hook: &Hook, output: &str) {
+        if !output.is_empty() {
+            let text = format!("{} printed: {}", hook.program(), output.trim_end());
+            self.hands.sink.note(Event::Measured { name: name.clone(), text });
+        }
     }
 
     pub(super) async fn after_ordering(&self, settings: &CertSettings, renewed: bool) {
@@ -62,9 +85,13 @@ impl Agent {
         let renewed: Vec<Identifier> = record.renewed.into_iter().collect();
         let failed: Vec<Identifier> = record.failed.into_iter().collect();
         for hook in &record.at_the_end {
-            if let Err(error) = hooks::post(hook, &renewed, &failed).await {
-                let text = format!("post hook failed: {error}");
-                self.hands.sink.note(Event::Noticed { name: name.clone(), text });
+            match hooks::post(hook, &renewed, &failed).await {
+                Ok(report) => self.tell_output(name, hook, &report.output),
+                Err(error) => {
+                    let text = format!("post hook failed: {error}");
+                    self.hands.sink.note(Event::Noticed { name: name.clone(), text });
+                    self.tell_output(name, hook, error.output().unwrap_or_default());
+                }
             }
         }
     }

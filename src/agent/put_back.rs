@@ -3,6 +3,7 @@
 use super::plan::ask_at;
 use super::work::{Done, Wish};
 use super::{Agent, Insistence, Trouble};
+use crate::model::event::Event;
 use crate::model::generation::{Generation, SnapshotId};
 use crate::model::name::CertName;
 use crate::pipeline::Task;
@@ -32,6 +33,8 @@ impl Agent {
             // Recovery would mend live to another generation first; what is restored decides here.
             Destination::Snapshot(id) => {
                 let generation = self.store().restore(id, &lock)?;
+                let text = format!("its settings are again those of snapshot {id}");
+                self.hands.sink.note(Event::Noticed { name: name.clone(), text });
                 let standing = self.recovered(&lock)?;
                 return self.put(&lock, standing, generation, force).await;
             }

@@ -4,6 +4,8 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::unistd::{Group, User};
+
 use super::plan::{Insistence, Plan, Standing, Why, plan, wake};
 use super::{Agent, Trouble};
 use crate::config::cert::CertSettings;
@@ -88,7 +90,7 @@ impl Agent {
     pub(crate) async fn work(&self, wish: Wish) -> Done {
         let name = wish.name.clone();
         if *self.hands.stop.borrow() {
-            return Done::failed(name, Cause::Interrupted.into());
+            return self.refused(&name, Cause::Interrupted.into());
         }
         let lock = match self.store().lock(&name) {
             Ok(lock) => lock,
@@ -139,13 +141,14 @@ impl Agent {
         let mut standing = self.recovered(lock)?;
         let authority = self.authorities.wanted(&wish.settings).await?;
         let mut ask_at = self.poll_ari(lock, &mut standing, &authority).await?;
+        let newest_before = standing.newest.as_ref().map(|(newest, _)| *newest);
         let mut done = self.act(lock, &mut wish, &authority, &mut standing).await?;
         if done.why == Some(Why::Interrupted) && done.trouble.is_none() {
             // That was left from before; what is wanted now comes after it.
             let next = self.act(lock, &mut wish, &authority, &mut standing).await?;
             done = if next.ended == Ended::NotDue { done } else { next };
         }
-        if matches!(done.ended, Ended::Renewed | Ended::Stocked) {
+        if standing.newest.as_ref().map(|(newest, _)| *newest) != newest_before {
             ask_at = self.poll_ari(lock, &mut standing, &authority).await?;
         }
         self.settle(lock, &wish.settings, &mut standing, ask_at)?;
@@ -199,6 +202,8 @@ impl Agent {
         standing: &mut Standing,
         task: Task,
     ) -> Result<Done, Trouble> {
+        // Should this run be cut off, the next one takes it up, due or not.
+        self.store().update_index(lock.name(), Some(self.hands.clock.now()))?;
         let orders = task.generation().is_none();
         let interrupted = standing.facts.intent.is_some();
         let held_before = standing.newest.is_some();
@@ -224,7 +229,8 @@ impl Agent {
             phases: Vec::new(),
             ari_exempt: None,
         };
-        let before = if orders { self.before_ordering(&wish.settings).await } else { Ok(()) };
+        let before =
+            if orders { self.before_ordering(lock.name(), &wish.settings).await } else { Ok(()) };
         let outcome = match before {
             Ok(()) => run.walk().await,
             Err(cause) => Outcome::Untouched(cause),
@@ -291,6 +297,7 @@ impl Agent {
                 facts.last_failure =
                     Some(LastFailure { at: now, message: cause.to_string(), retry_at });
             }
+            // The deploy queue remembers it; a server that did not take it blocks no order.
             Some(_) => {}
         }
         self.store().save_state(lock, &facts)?;
@@ -413,21 +420,15 @@ fn wanted(settings: &CertSettings) -> Result<Wanted<'_>, Trouble> {
 /// Owner, group and mode as numbers.
 fn access(settings: &CertSettings) -> Result<Access, Trouble> {
     let wanted = &settings.permissions;
-    let no_such = |kind, name: &String| Trouble::NoSuchAccount { kind, name: name.clone() };
-    let owner = match &wanted.owner {
-        Some(name) => {
-            let user = nix::unistd::User::from_name(name).ok().flatten();
-            Some(user.ok_or_else(|| no_such("user", name))?.uid.as_raw())
-        }
-        None => None,
+    let by_name = |kind, name: &Option<String>, find: fn(&str) -> Option<u32>| {
+        let Some(name) = name else { return Ok(None) };
+        let number = name.parse().ok().or_else(|| find(name));
+        number.map(Some).ok_or_else(|| Trouble::NoSuchAccount { kind, name: name.clone() })
     };
-    let group = match &wanted.group {
-        Some(name) => {
-            let group = nix::unistd::Group::from_name(name).ok().flatten();
-            Some(group.ok_or_else(|| no_such("group", name))?.gid.as_raw())
-        }
-        None => None,
-    };
+    let uid = |name: &str| Some(User::from_name(name).ok()??.uid.as_raw());
+    let gid = |name: &str| Some(Group::from_name(name).ok()??.gid.as_raw());
+    let owner = by_name("user", &wanted.owner, uid)?;
+    let group = by_name("group", &wanted.group, gid)?;
     if *wanted == Permissions::default() {
         return Ok(Access::default());
     }

@@ -94,6 +94,7 @@ impl Context {
                 loop {
                     tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
                     if stop.send_replace(true) {
+                        anstream::eprintln!("stopped at once; the next run takes it up");
                         std::process::exit(Exit::Retry.code().into());
                     }
                 }

@@ -51,10 +51,17 @@ pub(crate) fn of(trouble: &Trouble) -> Failure {
     if let Fault::WaitUntil(until) = cause.fault() {
         failure.retry_at = Some(until);
     }
-    if let Cause::Hook(error) = cause {
-        failure.causes.extend(error.output().and_then(last_lines));
-    }
+    failure.causes.extend(printed(cause));
     failure
+}
+
+/// What the hook printed that ended a run.
+fn printed(cause: &Cause) -> Option<String> {
+    match cause {
+        Cause::Hook(error) => error.output().and_then(last_lines),
+        Cause::Stuck { cause, rollback } => printed(cause).or_else(|| printed(rollback)),
+        _ => None,
+    }
 }
 
 /// The end of what a hook printed; the whole of it is bounded already.
@@ -93,6 +100,7 @@ fn of_cause(cause: &Cause) -> Exit {
         | Cause::Chain(_)
         | Cause::Refused(_)
         | Cause::Hook(_)
+        | Cause::PreHook { .. }
         | Cause::Interrupted => Exit::Retry,
     }
 }
@@ -137,6 +145,7 @@ fn hint(trouble: &Trouble) -> Option<String> {
             Some(format!("known are {}; any other by its --server URL", known.join(", ")))
         }
         Trouble::EndedCa => Some("choose another with --ca, as in --ca letsencrypt".to_owned()),
+        Trouble::SeveralCas => Some("keep one of them under `ca`".to_owned()),
         Trouble::NoCertificate { nearest: Some(nearest), .. } => {
             Some(format!("did you mean {nearest}?"))
         }
@@ -185,6 +194,11 @@ fn hint_of_cause(cause: &Cause) -> Option<String> {
     match cause {
         Cause::Hook(error) => error.hint(),
         Cause::HookDirectory(error) => error.hint(),
+        Cause::Stuck { cause, rollback } => Some(
+            hint_of_cause(rollback)
+                .or_else(|| hint_of_cause(cause))
+                .unwrap_or_else(|| "mend what failed, then run `acmeagent renew NAME`".to_owned()),
+        ),
         Cause::Store(StoreError::Refused { mend, .. }) => Some(format!("run: {mend}")),
         Cause::AccountLost { ca, directory } => Some(format!(
             "bring accounts/{ca}/ back from a copy, or register anew with `acmeagent account register {}`",

@@ -8,9 +8,11 @@ use super::exit::Exit;
 use super::issue::staging_of;
 use super::renew;
 use super::report::{Failure, Report};
+use crate::acme::Endpoint;
 use crate::agent::{Insistence, Trouble, Wish};
 use crate::config::cert::CertSettings;
-use crate::config::choice::{CaChoice, Hooks};
+use crate::config::choice::{CaChoice, CaName, Hooks};
+use crate::config::main_settings::MainSettings;
 use crate::model::name::CertName;
 use crate::store::Store;
 use crate::store::disk::Real;
@@ -24,22 +26,40 @@ pub(super) fn of_issue(
 ) -> Result<Report, Failure> {
     let ca = match (&flags.server, settings.cas.first()) {
         (Some(_), Some(server)) => server.clone(),
-        (_, first) => staging_of(first)?,
+        (_, first) => rehearsed_at(&context.main_settings()?, first)?,
     };
     rehearse(context, vec![(name, CertSettings { cas: vec![ca], ..settings })], flags.agree_tos)
 }
 
 pub(super) fn of_renewals(context: &Context, names: &[CertName]) -> Result<Report, Failure> {
+    let main = context.main_settings()?;
     let mut wanted = Vec::with_capacity(names.len());
     for name in names {
         let path = context.layout.settings(name);
         let held = CertSettings::load(&path).map_err(Trouble::from)?;
         let (settings, _) = held.ok_or(Trouble::NoSettings { path })?;
-        let ca: CaChoice = staging_of(settings.cas.first())?;
+        let ca = rehearsed_at(&main, settings.cas.first())?;
         wanted.push((name.clone(), CertSettings { cas: vec![ca], ..settings }));
     }
     // Who renews has agreed to the CA's terms before; staging has the same.
     rehearse(context, wanted, true)
+}
+
+/// Where to rehearse what is ordered at `choice`: a public CA's staging, a private CA itself.
+fn rehearsed_at(main: &MainSettings, choice: Option<&CaChoice>) -> Result<CaChoice, Failure> {
+    match choice {
+        Some(CaChoice::Named(name)) if main.ca(name).is_some() => Ok(CaChoice::Named(name.clone())),
+        Some(CaChoice::Server(url)) => {
+            let is_it = |name: &&str| {
+                Endpoint::builtin(name).is_some_and(|ca| ca.directory == url.as_str())
+            };
+            match Endpoint::builtin_names().find(is_it).map(CaName::parse) {
+                Some(Ok(name)) => staging_of(Some(&CaChoice::Named(name))),
+                _ => Ok(CaChoice::Server(url.clone())),
+            }
+        }
+        other => staging_of(other),
+    }
 }
 
 fn rehearse(

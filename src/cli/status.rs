@@ -60,6 +60,11 @@ fn row(line: &CertificateLine, standing: &Standing, now: Timestamp) -> [String; 
     };
     let facts = &standing.facts;
     let last = match (&facts.last_failure, facts.last_success) {
+        _ if !facts.deploy_queue.is_empty() => {
+            let queued = &facts.deploy_queue[0];
+            let again = until_in_words(queued.next_at, now);
+            format!("generation {} not put to use, again {again}", queued.generation)
+        }
         (Some(failure), _) => format!("failed {} times: {}", facts.failures, failure.message),
         (None, Some(at)) => format!("ok {at}"),
         (None, None) => "-".to_owned(),

@@ -117,9 +117,10 @@ impl HookError {
                 Some("let the first line be #!/bin/sh, without a carriage return".to_owned())
             }
             Self::NotExecutable { program } => Some(format!("chmod +x {program}")),
-            Self::TimedOut { .. } => {
-                Some("a program that stays must go to the background by itself".to_owned())
-            }
+            Self::TimedOut { .. } => Some(
+                "a program that stays must go to the background by itself and redirect its output"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

@@ -43,6 +43,8 @@ pub(crate) enum Cause {
     NotLive { generation: Generation },
     #[error(transparent)]
     Hook(#[from] HookError),
+    #[error("not tried, as a pre hook failed in this run: {why}")]
+    PreHook { why: String },
     #[error(transparent)]
     HookDirectory(#[from] DirectoryError),
     #[error(transparent)]
@@ -86,6 +88,7 @@ impl Cause {
             | Self::Key(_)
             | Self::Inconsistent { .. }
             | Self::NotLive { .. }
+            | Self::PreHook { .. }
             | Self::Interrupted => Fault::Passing,
             Self::Stuck { cause, .. } => cause.fault(),
         }

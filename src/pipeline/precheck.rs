@@ -36,6 +36,9 @@ impl Run<'_> {
     ///
     /// One challenge type that works will do; those that do not are left out of this run.
     async fn ready_to_order(&mut self) -> Result<(), Cause> {
+        if *self.hands.stop.borrow() {
+            return Err(Cause::Interrupted);
+        }
         let mut first_failure = None;
         for kind in self.wanted.challenges {
             match self.try_solver(*kind).await {
@@ -45,8 +48,9 @@ impl Run<'_> {
                 }
             }
         }
+        let provable = |identifier| self.usable.iter().any(|kind| kind.proves(identifier));
         match first_failure {
-            Some(cause) if self.usable.is_empty() => Err(cause),
+            Some(cause) if !self.wanted.identifiers.iter().all(provable) => Err(cause),
             _ => Ok(()),
         }
     }
