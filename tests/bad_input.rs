@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use nix::sys::signal::Signal;
 use crate::need;
 use crate::support::agent::{Agent, Ran, within};
 use crate::support::ca::Ca;
+use crate::support::tools::is_root;
 use crate::support::{free_ports, wait_for};
 
 /// What is said where, and the exit code it comes with.
@@ -104,18 +106,26 @@ fn names() {
         ("http://a.example", "not a valid"),
         ("fe80::1%eth0", "not a valid"),
     ];
+    let mut wrong: Vec<(Vec<String>, &str)> = Vec::new();
+    let issue = |more: &[&str]| -> Vec<String> {
+        ["issue", "--ca", "embedded"].iter().chain(more).map(ToString::to_string).collect()
+    };
     for (name, says) in names {
-        refuses(&[(&["issue", "--ca", "embedded", &format!("-d={name}")], 2, &[says])]);
+        wrong.push((issue(&[&format!("-d={name}")]), says));
     }
-    refuses(&[
-        (&["issue", "--ca", "embedded", "-d=-x.example"], 2, &["\"-x.example\""]),
-        (&["issue", "--ca", "embedded", "-d", "-x.example"], 2, &["'-x'"]),
-        (&["issue", "--ca", "embedded", "-d", "x.example,x.example"], 2, &["x.example", "twice"]),
-    ]);
+    wrong.push((issue(&["-d=-x.example"]), "\"-x.example\""));
+    wrong.push((issue(&["-d", "-x.example"]), "'-x'"));
+    wrong.push((issue(&["-d", "x.example,x.example"]), "twice"));
     for name in ["..", "../x", "a/b", "-x", "a\nb", "", ".hidden", &"a".repeat(300)] {
-        let args = ["issue", "--ca", "embedded", "-d", "x.example", &format!("--cert-name={name}")];
-        refuses(&[(&args, 2, &["certificate name"])]);
+        let label = format!("--cert-name={name}");
+        wrong.push((issue(&["-d", "x.example", &label]), "certificate name"));
     }
+    let words: Vec<Vec<&str>> =
+        wrong.iter().map(|(args, _)| args.iter().map(String::as_str).collect()).collect();
+    let said: Vec<[&str; 1]> = wrong.iter().map(|(_, says)| [*says]).collect();
+    let cases: Vec<Case<'_>> =
+        words.iter().zip(&said).map(|(args, says)| (&args[..], 2, &says[..])).collect();
+    refuses(&cases);
 }
 
 #[test]
@@ -204,15 +214,47 @@ fn homes() {
     let _ = Ran::of(renew.output().unwrap()).exits(11).says(&[live.to_str().unwrap(), "chmod"]);
 }
 
+/// The agent as a user who is not root and owns nothing.
+fn as_nobody(folder: &Path, args: &[&str]) -> Ran {
+    // Where the binary lies nobody may be able to go.
+    let program = folder.join("acmeagent");
+    if !program.exists() {
+        fs::copy(env!("CARGO_BIN_EXE_acmeagent"), &program).unwrap();
+    }
+    let mut command = if is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    Ran::of(
+        command
+            .env("PATH", "/usr/bin:/bin")
+            .env_remove("HOME")
+            .current_dir("/")
+            .args(args)
+            .output()
+            .unwrap(),
+    )
+}
+
 #[test]
-fn no_home_at_all() {
-    let unprivileged = !crate::support::tools::is_root();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_acmeagent"));
-    // Root needs no HOME; nothing is asked of the system's store here either way.
-    command.env_clear().args(["rollback", "../x"]);
-    let ran = Ran::of(command.output().unwrap()).exits(2);
-    let says = if unprivileged { "--home" } else { "certificate name" };
-    let _ = ran.says(&[says]);
+fn no_home_at_all_and_one_that_cannot_be_written() {
+    need!("setpriv");
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let issue = ["issue", "-d", "a.example", "--ca", "embedded"];
+    let ran = as_nobody(folder.path(), &issue).exits(2);
+    let _ = ran.says(&["neither --home nor $HOME", "keep certificates"]);
+
+    let home = folder.path().join("home");
+    let args = [&["--home", home.to_str().unwrap()], &issue[..]].concat();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).unwrap();
+    let ran = as_nobody(folder.path(), &args).exits(10);
+    let _ = ran.says(&["cannot make directory", home.to_str().unwrap(), "ermission denied"]);
+    assert!(!home.exists());
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]

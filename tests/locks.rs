@@ -133,42 +133,47 @@ fn serve(port: u16, root: PathBuf) {
     });
 }
 
-#[test]
-fn two_runs_share_fifty_certificates() {
+/// Two runs at once over fifty settings files, answering as `challenge` says.
+fn share_fifty(ca: &Ca, agent: &Agent, challenge: &str) {
     const COUNT: usize = 50;
-    let ca = Ca::start();
-    let agent = Agent::new();
-    let webroot = agent.path("www");
-    fs::create_dir(&webroot).unwrap();
-    serve(ca.http_port, webroot.clone());
-    let _ = agent
-        .run(&[
-            "account",
-            "register",
-            "--server",
-            &ca.directory,
-            "--ca-root",
-            ca.tls_root.to_str().unwrap(),
-            "--agree-tos",
-        ])
-        .exits(0);
+    let (server, root) = (&ca.directory, ca.tls_root.to_str().unwrap());
+    let register = ["account", "register", "--agree-tos", "--server", server, "--ca-root", root];
+    let _ = agent.run(&register).exits(0);
+    fs::create_dir_all(agent.path("certificates")).unwrap();
+    // Each run waits for the other before its first order: none comes when all is done.
+    let both = agent.path("both");
+    let wait = "while [ $(wc -l < \"$0.lines\") -lt 2 ]; do sleep 0.02; done";
+    script(&both, &format!("echo >> \"$0.lines\"\n{wait}"));
+    let both = both.display();
     for number in 0..COUNT {
         let settings = format!(
-            "identifiers = [\"host-{number}.example\"]\nca = [\"{}\"]\nca-root = \"{}\"\n[challenge]\nwebroot = \"{}\"\n",
-            ca.directory,
-            ca.tls_root.display(),
-            webroot.display(),
+            "identifiers = [\"host-{number}.example\"]\nca = [\"{server}\"]\nca-root = \"{root}\"\n\
+             [challenge]\n{challenge}\n[hooks]\npre = [[\"{both}\"]]\n",
         );
         fs::write(agent.path(&format!("certificates/host-{number}.toml")), settings).unwrap();
     }
-    let [first, second] = [agent.spawn(&["renew", "--json"]), agent.spawn(&["renew", "--json"])];
-    for run in [first, second] {
+    for run in [agent.spawn(&["renew"]), agent.spawn(&["renew"])] {
         let _ = run.ends().exits(0);
     }
     assert_eq!(ca.issued(), COUNT);
     for number in 0..COUNT {
         assert_eq!(agent.generations(&format!("host-{number}")), 1, "host-{number}");
     }
+}
+
+#[test]
+fn two_runs_share_fifty_certificates_and_a_port() {
+    let ca = Ca::start();
+    share_fifty(&ca, &Agent::new(), &format!("http-01-port = {}", ca.http_port));
+}
+
+#[test]
+fn two_runs_share_fifty_certificates_and_a_web_root() {
+    let (ca, agent) = (Ca::start(), Agent::new());
+    let webroot = agent.path("www");
+    fs::create_dir(&webroot).unwrap();
+    serve(ca.http_port, webroot.clone());
+    share_fifty(&ca, &agent, &format!("webroot = \"{}\"", webroot.display()));
     let left = fs::read_dir(webroot.join(".well-known/acme-challenge"));
     assert_eq!(left.map_or(0, Iterator::count), 0, "answers were left in the web root");
 }

@@ -78,6 +78,8 @@ pub(super) struct Reply {
     /// At most a day.
     pub(super) retry_after: Option<Duration>,
     pub(super) alternates: Vec<String>,
+    /// Of the answer to a question for one; those of other answers are kept for the next question.
+    pub(super) nonce: Option<Nonce>,
     pub(super) body: Bytes,
 }
 
@@ -113,12 +115,16 @@ impl Transport {
 
     pub(super) async fn get(&self, url: &CaUrl, expect: Expect) -> Result<Reply, AcmeError> {
         let request = self.client.get(url.as_url().clone());
-        self.exchange(url, request.header(ACCEPT, expect.media_type()), expect).await
+        let request = request.header(ACCEPT, expect.media_type());
+        let mut reply = self.exchange(url, request, expect).await?;
+        self.keep(reply.nonce.take());
+        Ok(reply)
     }
 
-    pub(super) async fn head(&self, url: &CaUrl) -> Result<Reply, AcmeError> {
+    /// Asks for a nonce (RFC 8555 §7.2). It is the caller's: nobody else can take it meanwhile.
+    pub(super) async fn fresh_nonce(&self, url: &CaUrl) -> Result<Option<Nonce>, AcmeError> {
         let request = self.client.request(Method::HEAD, url.as_url().clone());
-        self.exchange(url, request, Expect::Json).await
+        Ok(self.exchange(url, request, Expect::Json).await?.nonce)
     }
 
     /// Sends a signed body.
@@ -130,7 +136,10 @@ impl Transport {
     ) -> Result<Reply, AcmeError> {
         let request = self.client.post(url.as_url().clone()).body(body);
         let request = request.header(CONTENT_TYPE, "application/jose+json");
-        self.exchange(url, request.header(ACCEPT, expect.media_type()), expect).await
+        let request = request.header(ACCEPT, expect.media_type());
+        let mut reply = self.exchange(url, request, expect).await?;
+        self.keep(reply.nonce.take());
+        Ok(reply)
     }
 
     /// The newest unused nonce: the one least likely to have been forgotten by the CA.
@@ -171,6 +180,7 @@ impl Transport {
         let status = response.status();
         let headers = response.headers().clone();
         let date = self.note(&headers);
+        let nonce = text(&headers, "replay-nonce").and_then(Nonce::parse);
         let body = read(response, url, expect.limit()).await?;
         let trip = self.clock.monotonic().saturating_sub(started).as_micros();
         self.last_trip_micros.store(u64::try_from(trip).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -180,8 +190,9 @@ impl Transport {
             let location = text(&headers, LOCATION).map(str::to_owned);
             let links = headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok());
             let alternates = links.flat_map(alternates).collect();
-            return Ok(Reply { location, retry_after, alternates, body });
+            return Ok(Reply { location, retry_after, alternates, nonce, body });
         }
+        self.keep(nonce);
         if status.is_redirection() {
             let to = printable(text(&headers, LOCATION).unwrap_or("nowhere"), 200);
             return Err(AcmeError::Redirected { url: url.boxed(), to });
@@ -192,15 +203,16 @@ impl Transport {
         Err(AcmeError::from_problem(url, problem, until))
     }
 
-    /// Keeps the nonce and the date of an answer; returns the CA's time, or ours if it gives none.
+    /// Keeps the nonce of an answer for the next question.
+    fn keep(&self, nonce: Option<Nonce>) {
+        let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+        nonces.extend(nonce);
+        let surplus = nonces.len().saturating_sub(NONCES_KEPT);
+        nonces.drain(..surplus);
+    }
+
+    /// Keeps the date of an answer; returns the CA's time, or ours if it gives none.
     fn note(&self, headers: &HeaderMap) -> Timestamp {
-        if let Some(nonce) = text(headers, "replay-nonce").and_then(Nonce::parse) {
-            let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
-            if nonces.len() >= NONCES_KEPT {
-                nonces.remove(0);
-            }
-            nonces.push(nonce);
-        }
         let date = text(headers, DATE).and_then(Timestamp::parse_http_date);
         if let Some(date) = date {
             self.ca_time.store(date.unix(), Ordering::Relaxed);

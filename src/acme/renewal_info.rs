@@ -128,6 +128,7 @@ mod tests {
             location: None,
             retry_after: retry_after.map(Duration::from_secs),
             alternates: Vec::new(),
+            nonce: None,
             body: body.to_owned().into(),
         };
         RenewalInfo::read(&origin.directory().child("a.b"), &reply)

@@ -134,8 +134,8 @@ impl Session {
             return Ok(nonce);
         }
         let url = &self.directory().new_nonce;
-        self.transport().head(url).await?;
-        self.transport().take_nonce().ok_or_else(|| unintelligible(url, "no usable nonce"))
+        let fresh = self.transport().fresh_nonce(url).await?;
+        fresh.ok_or_else(|| unintelligible(url, "no usable nonce"))
     }
 
     /// How long the last request took, which is how long the next will take at least.

@@ -71,12 +71,12 @@ impl Agent {
             }
             IndexRead::Stale(stamp) => {
                 let names = certificates(store)?;
-                let entries = names.iter().map(|name| (name.clone(), self.wake_of(name, now)));
+                let wakes: Vec<_> =
+                    names.into_iter().map(|name| (self.wake_of(&name, now), name)).collect();
+                let entries = wakes.iter().map(|(wake, name)| (name.clone(), *wake));
                 store.rebuild_index(&stamp, entries)?;
-                Ok(names
-                    .into_iter()
-                    .filter(|name| self.wake_of(name, now).is_some_and(|at| at <= now))
-                    .collect())
+                let due = wakes.into_iter().filter(|(wake, _)| wake.is_some_and(|at| at <= now));
+                Ok(due.map(|(_, name)| name).collect())
             }
         }
     }

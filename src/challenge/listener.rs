@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use rustix::io::Errno;
@@ -81,6 +82,10 @@ impl<A: Clone> Pending<A> {
     }
 }
 
+/// How long to wait for a port that another run of this program holds; and between two looks.
+const PATIENCE: Duration = Duration::from_secs(300);
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// How one connection is answered. Deadlines and the number of connections are not its concern.
 pub(super) type Converse<A> = fn(Arc<Pending<A>>, TcpStream) -> BoxFuture<'static, ()>;
 
@@ -107,19 +112,25 @@ impl<A: Clone + Send + 'static> Listener<A> {
     }
 
     /// Tells whether it could open, and opens nothing for longer than that takes.
+    ///
+    /// A port that another run of this program holds counts as free: it will be.
     pub(super) async fn precheck(&self) -> Result<(), SolverError> {
         let open = self.open.lock().await;
-        if open.is_none() {
-            self.bind().await?;
+        if open.is_some() {
+            return Ok(());
         }
-        Ok(())
+        match self.bind_after(Duration::ZERO).await {
+            Err(SolverError::PortInUse { holder, .. }) if holder.is_another_run() => Ok(()),
+            bound => bound.map(drop),
+        }
     }
 
-    /// Adds an answer, opening the sockets for the first one.
+    /// Adds an answer, opening the sockets for the first one, once another run of this program
+    /// that holds the port is done with it.
     pub(super) async fn add(&self, challenge: &Challenge, answer: A) -> Result<(), SolverError> {
         let mut open = self.open.lock().await;
         if open.is_none() {
-            *open = Some(self.start(self.bind().await?));
+            *open = Some(self.start(self.bind_after(PATIENCE).await?));
         }
         self.pending.put(challenge, answer);
         Ok(())
@@ -144,6 +155,25 @@ impl<A: Clone + Send + 'static> Listener<A> {
             accepting.spawn(accept(socket, self.converse, Arc::clone(&self.pending)));
         }
         accepting
+    }
+
+    /// Binds, waiting so long at most for another run of this program. Sleeping is counted, so no
+    /// clock is needed.
+    async fn bind_after(&self, patience: Duration) -> Result<Vec<TcpListener>, SolverError> {
+        /// So often in a row the holder may have let go between our attempt and our look.
+        const UNKNOWN: usize = 10;
+        let (mut slept, mut unknown) = (Duration::ZERO, 0);
+        loop {
+            let bound = self.bind().await;
+            let Err(SolverError::PortInUse { holder, .. }) = &bound else { return bound };
+            unknown = if *holder == PortHolder::Unknown { unknown + 1 } else { 0 };
+            let ours = holder.is_another_run() && slept < patience;
+            if !ours && !(1..UNKNOWN).contains(&unknown) {
+                return bound;
+            }
+            tokio::time::sleep(PAUSE).await;
+            slept += PAUSE;
+        }
     }
 
     async fn bind(&self) -> Result<Vec<TcpListener>, SolverError> {
@@ -241,8 +271,6 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::super::sample::challenge;

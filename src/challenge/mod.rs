@@ -58,7 +58,8 @@ pub(crate) trait Solver: Send + Sync {
 
     /// Makes the answer visible; once this returns, it is being served.
     ///
-    /// Quick, and safe to repeat with the same challenge. Leaves nothing behind when it fails.
+    /// Quick unless another run of this program holds the port, which is waited for; safe to repeat
+    /// with the same challenge. Leaves nothing behind when it fails.
     async fn present(&self, challenge: &Challenge) -> Result<(), SolverError>;
 
     /// Takes the answer back. What is not there (any more) is no error.

@@ -12,6 +12,13 @@ pub(crate) enum PortHolder {
 }
 
 impl PortHolder {
+    /// Whether it is another run of this program: it needs the port only while a CA looks.
+    pub(super) fn is_another_run(&self) -> bool {
+        let Self::Process { pid, name } = self else { return false };
+        let own = std::process::id();
+        *pid != own && *name == name_of(own)
+    }
+
     /// Looks through every process; without privileges the processes of others stay unknown.
     pub(super) fn of(port: u16) -> Self {
         let tables = ["/proc/net/tcp", "/proc/net/tcp6"];

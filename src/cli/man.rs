@@ -87,6 +87,12 @@ pub(super) fn page(command: Command) -> String {
     section(&mut page, "FILES", "Below the directory of --home:", &FILES);
     section(&mut page, "ENVIRONMENT", "", &ENVIRONMENT);
     section(&mut page, "EXAMPLES", "", &EXAMPLES);
+    page.control("SH", ["SEE ALSO"]);
+    for (name, chapter) in
+        [("acmeagent.toml", "5"), ("acmeagent-store", "5"), ("acmeagent-hooks", "7")]
+    {
+        page.control("BR", [name, &format!("({chapter})")]);
+    }
     page.render()
 }
 
