@@ -203,7 +203,12 @@ fn failure_text(failure: &Failure, name: Option<&CertName>) -> String {
     let bold = |color: AnsiColor| Style::new().bold().fg_color(Some(color.into()));
     let (red, cyan) = (bold(AnsiColor::Red), bold(AnsiColor::Cyan));
     let about = name.map(|name| format!("{name}: ")).unwrap_or_default();
-    let mut text = format!("{red}error:{red:#} {about}{}\n", printable(&failure.message));
+    let message = printable(&failure.message);
+    let mut text = match failure.exit {
+        // That another run does it is how two runs share the work.
+        Exit::Locked => format!("{cyan}locked:{cyan:#} {about}{message}\n"),
+        _ => format!("{red}error:{red:#} {about}{message}\n"),
+    };
     for cause in &failure.causes {
         text += &format!("{red}caused by:{red:#} {}\n", printable(cause));
     }
