@@ -1,6 +1,7 @@
 //! `renew`: what cron or a timer runs.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::need;
 use crate::support::agent::Agent;
@@ -63,4 +64,17 @@ fn good_ones_beside_bad_ones() {
     let ran = ran.says(&["b.example: ", "b.example.toml:1:1", "`identifers`"]);
     assert!(ran.stdout.contains("a.example: issued generation 2"), "{ran:?}");
     assert_eq!((agent.generations("a.example"), agent.generations("b.example")), (2, 1));
+}
+
+#[test]
+fn a_certificate_damaged_beyond_repair_is_ordered_anew() {
+    let agent = Agent::embedded();
+    agent.run(&["issue", "-d", "127.0.0.1"]).exits(0);
+    let live = agent.path("live/127.0.0.1/privkey.pem");
+    fs::set_permissions(&live, PermissionsExt::from_mode(0o600)).unwrap();
+    fs::write(&live, "not a key any more").unwrap();
+    agent.run(&["check"]).exits(2);
+    agent.run(&["renew", "127.0.0.1"]).exits(0).says(&["no good generation is left"]);
+    agent.assert_live_pair("127.0.0.1");
+    agent.run(&["check"]).exits(0);
 }

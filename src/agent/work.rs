@@ -22,6 +22,7 @@ use crate::store::StoreError;
 use crate::store::disk::Access;
 use crate::store::journal::{LastFailure, NextRenewal, QueuedDeploy, State as Facts};
 use crate::store::lock::Lock;
+use crate::store::recover::LiveRecovery;
 
 /// What is wanted of one certificate in this run.
 #[derive(Debug)]
@@ -203,11 +204,23 @@ impl Agent {
             let text = format!("removed {} leftovers of an interrupted run", recovery.swept);
             self.hands.sink.note(Event::Measured { name: lock.name().clone(), text });
         }
-        if let crate::store::recover::LiveRecovery::Mended { to, why } = &recovery.live {
-            let text = format!("live was mended to generation {to}: {why}");
+        let mut facts = recovery.state;
+        let text = match &recovery.live {
+            LiveRecovery::Mended { to, why } => {
+                format!("live was mended to generation {to}: {why}")
+            }
+            LiveRecovery::Lost { why } => {
+                // Nothing that is left can be served: another one is ordered.
+                facts.bad.extend(self.store().generations(lock.name())?);
+                self.store().save_state(lock, &facts)?;
+                format!("no good generation is left: {why}")
+            }
+            LiveRecovery::Absent | LiveRecovery::Intact(_) => String::new(),
+        };
+        if !text.is_empty() {
             self.hands.sink.note(Event::Noticed { name: lock.name().clone(), text });
         }
-        self.standing_with(lock.name(), recovery.state)
+        self.standing_with(lock.name(), facts)
     }
 
     pub(super) async fn run(
