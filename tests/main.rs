@@ -1,13 +1,16 @@
 //! One binary for all integration tests.
 
-// What a test cannot do it should fail loudly at, and nothing here is anybody's interface.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, unreachable_pub)]
+// What a test cannot do it should fail loudly at, what it counts it prints, and nothing here is
+// anybody's interface.
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used, unreachable_pub)]
 
 mod account;
 mod bad_input;
 mod certbot;
 mod check;
+mod crash;
 mod deploy_queue;
+mod disk;
 mod floors;
 mod generated;
 mod hooks;
@@ -17,6 +20,7 @@ mod json;
 mod locks;
 mod pebble;
 mod permissions;
+mod powercut;
 mod renew;
 mod rollback;
 mod snapshot;

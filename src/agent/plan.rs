@@ -41,7 +41,7 @@ pub(crate) enum Why {
     Forced,
     /// A generation is waiting to be put to use.
     Undeployed,
-    /// An earlier run was cut off in the middle of a switch.
+    /// An earlier run was cut off with an order open, or in the middle of a switch.
     Interrupted,
 }
 
@@ -117,6 +117,7 @@ fn wants_order(
         Some((newest, _)) if live_is_bad(standing, *newest) => Some(Why::Revoked),
         Some(_) if insistence.force => Some(Why::Forced),
         Some((_, meta)) if insistence.changed || differs(settings, meta) => Some(Why::Changed),
+        Some(_) if standing.facts.order.is_some() => Some(Why::Interrupted),
         Some(_) => None,
     }
 }

@@ -99,7 +99,7 @@ impl Agent {
         }
         let lock = match self.store().lock(&name) {
             Ok(lock) => lock,
-            Err(error) => return Done::failed(name, error.into()),
+            Err(error) => return self.refused(&name, error.into()),
         };
         let done = match self.work_locked(&lock, wish).await {
             Ok(done) => done,
@@ -161,7 +161,11 @@ impl Agent {
         }
         let kept = if done.unkept { self.settings(lock.name())? } else { None };
         let settings = kept.map_or(wish.settings, |(settings, _)| settings);
-        self.settle(lock, &settings, &mut standing, ask_at)?;
+        match self.settle(lock, &settings, &mut standing, ask_at) {
+            // Of two failures the first is the one to tell.
+            Err(trouble) if done.trouble.is_none() => return Err(trouble),
+            _ => {}
+        }
         done.standing = standing;
         Ok(done)
     }
@@ -334,7 +338,11 @@ impl Agent {
             // The deploy queue remembers it; a server that did not take it blocks no order.
             Some(_) => {}
         }
-        self.store().save_state(lock, &facts)?;
+        if let Err(error) = self.store().save_state(lock, &facts) {
+            // Of two failures of the disk the first is the one to tell.
+            let first = cause.filter(|cause| matches!(cause, Cause::Store(_)));
+            return Err(first.unwrap_or_else(|| error.into()).into());
+        }
         *standing = self.standing_with(&name, facts)?;
         let permanent = matches!(cause.as_ref().map(Cause::fault), Some(Fault::Permanent));
         let ended = if ended == Ended::Retry && permanent { Ended::Failed } else { ended };

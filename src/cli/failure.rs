@@ -8,6 +8,7 @@ use crate::agent::{Done, Ended, Trouble};
 use crate::challenge::SolverError;
 use crate::config::cert::Contradiction;
 use crate::config::choice::CaChoice;
+use crate::drill::ca::CaError;
 use crate::model::fault::Fault;
 use crate::model::name::Identifier;
 use crate::pipeline::Cause;
@@ -17,12 +18,18 @@ use crate::store::StoreError;
 pub(crate) fn exit_of(done: &Done) -> Exit {
     match done.ended {
         Ended::Renewed | Ended::Stocked | Ended::Deployed | Ended::NotDue => Exit::Ok,
+        Ended::NotDeployed | Ended::RolledBack if failed_at_disk(done) => Exit::Store,
         Ended::NotDeployed => Exit::NotDeployed,
         Ended::RolledBack => Exit::RolledBack,
         Ended::NeedsOperator => Exit::ServingBad,
         Ended::Locked => Exit::Locked,
         Ended::Retry | Ended::Failed => done.trouble.as_ref().map_or(Exit::Retry, of_trouble),
     }
+}
+
+/// Whether it was the disk that did not take the certificate, not the server.
+fn failed_at_disk(done: &Done) -> bool {
+    matches!(&done.trouble, Some(Trouble::Cause(Cause::Store(error))) if of_store(error) == Exit::Store)
 }
 
 impl From<Trouble> for Failure {
@@ -75,10 +82,20 @@ fn last_lines(output: &str) -> Option<String> {
 fn of_trouble(trouble: &Trouble) -> Exit {
     match trouble {
         Trouble::Cause(cause) => of_cause(cause),
-        Trouble::Embedded(_) | Trouble::Crashed => Exit::Internal,
+        Trouble::Embedded(error) => of_embedded(error.as_ref()),
+        Trouble::Crashed => Exit::Internal,
         Trouble::Config(error) if error.is_unsafe() => Exit::Refused,
         Trouble::Unfit { .. } => Exit::Refused,
         _ => Exit::Config,
+    }
+}
+
+/// The CA in our own process keeps its files in the home, and shares the fate of its disk.
+fn of_embedded(error: &(dyn std::error::Error + 'static)) -> Exit {
+    match error.downcast_ref() {
+        Some(CaError::Keep { .. } | CaError::Damaged { .. }) => Exit::Store,
+        None if error.is::<std::io::Error>() => Exit::Store,
+        _ => Exit::Internal,
     }
 }
 
@@ -169,6 +186,24 @@ pub(super) fn hint_of_contradiction(contradiction: &Contradiction) -> Option<Str
     })
 }
 
+fn hint_of_store(error: &StoreError) -> Option<String> {
+    match error {
+        StoreError::Refused { mend, .. } => Some(format!("run: {mend}")),
+        StoreError::Full { dir, .. } => {
+            Some(format!("make room in {}, then run this again", dir.display()))
+        }
+        StoreError::Disk(error) if error.is_full() => Some(format!(
+            "make room on the file system of {}, then run this again",
+            error.path.display()
+        )),
+        StoreError::Disk(error) if error.is_broken() => Some(format!(
+            "what is live stays; do not restart servers before the file system of {} is repaired",
+            error.path.display()
+        )),
+        _ => None,
+    }
+}
+
 fn hint_of_acme(error: &AcmeError) -> Option<&'static str> {
     Some(match error {
         AcmeError::TermsNotAgreed { .. } => "read them, then add --agree-tos",
@@ -199,7 +234,7 @@ fn hint_of_cause(cause: &Cause) -> Option<String> {
                 .or_else(|| hint_of_cause(cause))
                 .unwrap_or_else(|| "mend what failed, then run `acmeagent renew NAME`".to_owned()),
         ),
-        Cause::Store(StoreError::Refused { mend, .. }) => Some(format!("run: {mend}")),
+        Cause::Store(error) => hint_of_store(error),
         Cause::AccountLost { ca, directory } => Some(format!(
             "bring accounts/{ca}/ back from a copy, or register anew with `acmeagent account register {}`",
             flag_of(ca, directory)

@@ -40,6 +40,11 @@ impl DiskError {
         matches!(self.errno(), Some(Errno::NOSPC | Errno::DQUOT))
     }
 
+    /// The file system fails, or takes no writes any more.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self.errno(), Some(Errno::IO | Errno::ROFS))
+    }
+
     pub(crate) fn already_exists(&self) -> bool {
         self.source.kind() == io::ErrorKind::AlreadyExists
     }

@@ -13,7 +13,8 @@ use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Store, StoreError};
+use super::disk::LockFile;
+use super::{Store, StoreError, layout};
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;
 
@@ -129,8 +130,12 @@ impl Store {
         entries.map_or(Ok(()), |entries| self.write_index(&self.stamp()?, &entries))
     }
 
-    fn lock_index(&self) -> Result<super::disk::LockFile, StoreError> {
-        self.wait_for(&self.layout.index_lock(), PATIENCE, || "the index".to_owned())
+    /// Takes the turn to write the index, and removes what an interrupted writer left.
+    fn lock_index(&self) -> Result<LockFile, StoreError> {
+        let what = || "the index".to_owned();
+        let lock = self.wait_for(&self.layout.index_lock(), PATIENCE, what)?;
+        self.disk.remove_tree(&layout::temporary(&self.layout.index()))?;
+        Ok(lock)
     }
 
     fn read_index(&self, stamp: &Stamp) -> Result<Option<Entries>, StoreError> {

@@ -173,6 +173,15 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`] before the CA has been asked for anything.
     pub(crate) fn save_pending_key(&self, lock: &Lock, pem: &[u8]) -> Result<(), StoreError> {
+        let saved = self.save_and_reserve(lock, pem);
+        if saved.is_err() {
+            // What there is of room goes to those who have to note the failure.
+            let _ = self.drop_pending(lock);
+        }
+        saved
+    }
+
+    fn save_and_reserve(&self, lock: &Lock, pem: &[u8]) -> Result<(), StoreError> {
         let dir = self.layout.state_dir();
         let explain = |error| self.explain(error, &dir, ROOM);
         self.disk.replace(&self.layout.pending(lock.name()), pem).map_err(explain)?;
@@ -191,8 +200,10 @@ impl Store {
 
     /// Removes the pending key and the room held for its order.
     pub(crate) fn drop_pending(&self, lock: &Lock) -> Result<(), StoreError> {
-        self.disk.remove_file(&self.layout.pending(lock.name()))?;
-        Ok(self.disk.remove_file(&self.layout.reserve(lock.name()))?)
+        for file in [self.layout.pending(lock.name()), self.layout.reserve(lock.name())] {
+            self.disk.remove_tree(&file)?;
+        }
+        Ok(())
     }
 }
 

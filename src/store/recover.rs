@@ -159,15 +159,18 @@ impl Store {
         Ok(None)
     }
 
-    /// Forgets an order whose certificate is in the archive already.
+    /// Forgets an order whose certificate is in the archive already, and a key without an order:
+    /// an order is journaled before it is finalized, so nothing can come for such a key.
     fn settle_order(&self, lock: &Lock, state: &mut State) -> Result<(), StoreError> {
-        let Some(order) = &state.order else { return Ok(()) };
-        let Some(newest) = self.generations(lock.name())?.pop() else { return Ok(()) };
-        if self.meta(lock.name(), newest).is_ok_and(|meta| meta.order_url == order.url) {
-            self.drop_pending(lock)?;
-            state.order = None;
+        let name = lock.name();
+        let newest = self.generations(name)?.pop();
+        let archived = newest.and_then(|newest| self.meta(name, newest).ok());
+        let archived = archived.map(|meta| meta.order_url);
+        state.order = state.order.take().filter(|order| archived.as_ref() != Some(&order.url));
+        match state.order {
+            Some(_) => Ok(()),
+            None => self.drop_pending(lock),
         }
-        Ok(())
     }
 
     fn keep_damaged_state(&self, name: &CertName) -> Result<(), StoreError> {

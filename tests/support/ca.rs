@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -52,6 +53,15 @@ impl Ca {
     /// How many certificates it issued.
     pub fn issued(&self) -> usize {
         self.home.issued()
+    }
+
+    /// How many orders it was given for an identifier.
+    pub fn orders(&self, identifier: &str) -> usize {
+        let url = format!("{}/orders/{identifier}", self.management);
+        let mut curl = Command::new("curl");
+        curl.args(["-sf", "--max-time", "5", "--cacert"]).arg(&self.tls_root).arg(url);
+        let answer: Value = serde_json::from_slice(&curl.output().unwrap().stdout).unwrap();
+        answer["orders"].as_array().unwrap().len()
     }
 
     /// An agent that orders here, answering where this CA looks.

@@ -2,6 +2,9 @@
 
 pub mod agent;
 pub mod ca;
+pub mod changes;
+pub mod home;
+pub mod mount;
 pub mod nginx;
 pub mod pebble;
 pub mod tools;

@@ -8,7 +8,7 @@ use crate::certificate::KeyType;
 use crate::model::generation::SnapshotId;
 use crate::model::name::Identifier;
 use crate::model::time::{Validity, Window};
-use crate::store::journal::{AriFacts, Intent, LastFailure, Pin, QueuedDeploy};
+use crate::store::journal::{AriFacts, Intent, LastFailure, OrderJournal, Pin, QueuedDeploy};
 
 const HOUR: u64 = 3600;
 /// The certificates here live this long.
@@ -128,6 +128,25 @@ fn nothing_held() {
         assert_eq!(word(&planned(&none, insistence, 5)), MISSING, "{insistence:?}");
     }
     assert_eq!(word(&planned(&none, UNASKED, 6)), MISSING);
+}
+
+#[test]
+fn an_open_order_is_taken_up_although_nothing_is_due() {
+    let mut ordered = with(2, 2, |facts| {
+        facts.order = Some(OrderJournal {
+            url: "https://ca.example/order/3".to_owned(),
+            ca: "x".to_owned(),
+            account_url: "https://ca.example/1".to_owned(),
+            replaces: None,
+            identifiers: settings().identifiers,
+            profile: None,
+            opened_at: at(4),
+        });
+    });
+    assert_eq!(word(&planned(&ordered, UNASKED, 5)), "order: an earlier run was interrupted");
+    assert_eq!(word(&planned(&ordered, FORCED, 5)), "order: it was asked for");
+    ordered.facts.last_failure = failed(4, 6);
+    assert_eq!(word(&planned(&ordered, UNASKED, 5)), "blocked");
 }
 
 #[test]

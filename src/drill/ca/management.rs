@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,6 +20,17 @@ pub(super) const MANAGEMENT: &str = "/management";
 /// The roots, as PEM.
 pub(super) async fn roots(State(ca): State<Arc<Ca>>) -> Json<Value> {
     Json(json!({ "tlsRoot": ca.issuer.tls_root_pem(), "issuingRoots": ca.issuer.root_pems() }))
+}
+
+/// The orders this process was given for an identifier, whatever became of them.
+pub(super) async fn orders(
+    State(ca): State<Arc<Ca>>,
+    Path(identifier): Path<String>,
+) -> Json<Value> {
+    let (orders, now) = (ca.orders(), ca.now());
+    let views: Vec<Value> =
+        orders.naming(&identifier).map(|order| order.view(&ca.origin, now)).collect();
+    Json(json!({ "orders": views }))
 }
 
 #[derive(Deserialize)]

@@ -127,6 +127,14 @@ impl Orders {
         self.0.values().filter(move |order| order.account == account)
     }
 
+    /// The orders that name this identifier, be it by itself or among others.
+    pub(super) fn naming(&self, identifier: &str) -> impl Iterator<Item = &Order> {
+        let names = move |order: &&Order| {
+            order.request.identifiers.iter().any(|named| named.to_string() == identifier)
+        };
+        self.0.values().filter(names)
+    }
+
     /// Whether an order that may still succeed, or has, replaces this certificate (RFC 9773 §5).
     pub(super) fn replacing(&self, serial: &Serial, now: Timestamp) -> bool {
         self.0.values().any(|order| {

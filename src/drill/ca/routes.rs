@@ -46,6 +46,7 @@ pub(super) fn secure(ca: &Arc<Ca>) -> Router {
         .route("/renewal-info/{id}", get(renewal_info::show))
         .route(CRL, get(revoke::list))
         .route("/management/roots", get(management::roots))
+        .route("/management/orders/{identifier}", get(management::orders))
         .route("/management/renewal-info", post(management::move_window))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
