@@ -7,6 +7,7 @@ pub(crate) mod home;
 mod hooks_once;
 mod plan;
 pub(crate) mod put_back;
+mod record;
 mod revoke;
 mod standing;
 pub(crate) mod tick;

@@ -147,7 +147,8 @@ impl Store {
         }])?)
     }
 
-    /// Gives a finished snapshot its id: the time, what it is of, and a number where that is taken.
+    /// Gives a finished snapshot its id: the time, what it is of, and a number where there were
+    /// others in that second. A number that pruning set free is not used again: order is by number.
     fn number_snapshot(
         &self,
         finished: &Path,
@@ -155,7 +156,9 @@ impl Store {
         label: &str,
     ) -> Result<SnapshotId, StoreError> {
         let time = at.to_string().replace(['-', ':'], "");
-        let mut number = 1_u32;
+        let ids = self.snapshot_ids()?;
+        let same = ids.iter().map(parts).filter(|(t, l, _)| (*t, *l) == (time.as_str(), label));
+        let mut number = same.map(|(_, _, number)| number.max(1)).max().map_or(1, |last| last + 1);
         loop {
             let text = match number {
                 1 => format!("{time}-{label}"),
