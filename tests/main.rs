@@ -8,8 +8,10 @@ mod account;
 mod bad_input;
 mod certbot;
 mod check;
+#[cfg(target_arch = "x86_64")]
 mod crash;
 mod deploy_queue;
+#[cfg(target_arch = "x86_64")]
 mod disk;
 mod floors;
 mod generated;
@@ -20,11 +22,19 @@ mod json;
 mod locks;
 mod pebble;
 mod permissions;
+#[cfg(target_arch = "x86_64")]
 mod powercut;
 mod renew;
 mod rollback;
 mod snapshot;
 mod support;
+
+/// What watches every change of the disk reads the registers of one processor only.
+#[cfg(not(target_arch = "x86_64"))]
+#[test]
+fn crashes_and_failing_disks() {
+    support::tools::cannot_run("crash, disk and powercut are tried on x86-64 only");
+}
 
 /// A test file that is not listed above would be compiled by nobody and pass for ever.
 #[test]

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod ca;
+#[cfg(target_arch = "x86_64")]
 pub mod changes;
 pub mod home;
 pub mod mount;
