@@ -76,11 +76,10 @@ impl Run<'_> {
     /// The key to certify: stored and synced before anything is ordered for it.
     async fn key(&self) -> Result<Key, Cause> {
         let store = &self.hands.store;
-        if let Some(pem) = store.pending_key(self.lock)? {
-            let pending = Key::parse(&pem)?;
-            if pending.kind() == self.wanted.key_type {
-                return Ok(pending);
-            }
+        // One that is of no use is made anew: so far nothing was certified for it.
+        let pending = store.pending_key(self.lock)?.and_then(|pem| Key::parse(&pem).ok());
+        if let Some(pending) = pending.filter(|key| key.kind() == self.wanted.key_type) {
+            return Ok(pending);
         }
         let pem = match self.key_to_keep()? {
             Some(pem) => pem,
