@@ -66,6 +66,8 @@ pub(crate) struct Done {
     /// Whether there were new settings that were not kept, because nothing came of them.
     pub(crate) unkept: bool,
     pub(crate) standing: Standing,
+    /// Whether `standing` says how things are; not where the store cannot be read.
+    pub(crate) is_readable: bool,
     pub(crate) phases: Vec<(Phase, Duration)>,
     pub(crate) ari_exempt: Option<bool>,
 }
@@ -74,7 +76,8 @@ impl Done {
     pub(super) fn new(name: CertName, ended: Ended) -> Self {
         let (standing, phases) = (Standing::default(), Vec::new());
         let (why, trouble, ari_exempt) = (None, None, None);
-        Self { name, ended, why, trouble, unkept: false, standing, phases, ari_exempt }
+        let (unkept, is_readable) = (false, true);
+        Self { name, ended, why, trouble, unkept, standing, is_readable, phases, ari_exempt }
     }
 
     /// A certificate whose part ended before anything was looked at.
@@ -129,8 +132,11 @@ impl Agent {
 
     /// A certificate that could not be worked on, with how it stands.
     pub(crate) fn refused(&self, name: &CertName, trouble: Trouble) -> Done {
-        let standing = self.standing(name).unwrap_or_default();
-        Done { standing, ..Done::failed(name.clone(), trouble) }
+        let done = Done::failed(name.clone(), trouble);
+        match self.standing(name) {
+            Ok(standing) => Done { standing, ..done },
+            Err(_) => Done { is_readable: false, ..done },
+        }
     }
 
     /// [`Self::work`] for the only certificate of a run, with the post hooks at its end.

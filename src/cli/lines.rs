@@ -93,7 +93,8 @@ fn error_of(done: &Done, line: &CertificateLine, now: Timestamp) -> Option<Failu
     let retry_at = done.standing.facts.last_failure.as_ref().map(|last| last.retry_at);
     let queued = done.standing.facts.deploy_queue.iter().map(|queued| queued.next_at).min();
     told.retry_at = retry_at.or(queued).or(told.retry_at);
-    told.standing.push(("live", served(line, now)));
+    let live = if done.is_readable { served(line, now) } else { "could not be read".to_owned() };
+    told.standing.push(("live", live));
     if done.unkept {
         told.standing.push(("next", "the new settings were not kept: run this again".to_owned()));
     } else if let Some(at) = told.retry_at.filter(|_| done.standing.newest.is_some()) {
