@@ -29,6 +29,7 @@ use crate::store::archive::Meta;
 use crate::store::{Store, StoreError};
 use authorities::{Authorities, Launch};
 use hooks_once::HooksOnce;
+use tick::LookedAt;
 
 pub(crate) use plan::{Insistence, Standing};
 pub(crate) use trouble::Trouble;
@@ -39,6 +40,7 @@ pub(crate) struct Agent {
     pub(crate) hands: Hands,
     pub(crate) authorities: Authorities,
     hooks: HooksOnce,
+    looked_at: LookedAt,
     /// What tells this host from others of a fleet.
     host: Vec<u8>,
 }
@@ -58,7 +60,13 @@ impl Agent {
         let Wiring { store, main, clock, sink, launch, stop } = wiring;
         let authorities = Authorities::new(main, Arc::clone(&clock), launch);
         let hands = Hands { store, clock, sink, solvers: Solvers::default(), stop };
-        Self { hands, authorities, hooks: HooksOnce::default(), host: host_id() }
+        Self {
+            hands,
+            authorities,
+            hooks: HooksOnce::default(),
+            looked_at: LookedAt::default(),
+            host: host_id(),
+        }
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -15,6 +15,8 @@ use crate::store::journal::State as Facts;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Standing {
     pub(crate) facts: Facts,
+    /// Whether `facts` hold what the disk does not know yet.
+    pub(crate) unsaved: bool,
     pub(crate) live: Option<(Generation, Meta)>,
     /// The newest generation that is not marked bad.
     pub(crate) newest: Option<(Generation, Meta)>,
@@ -68,6 +70,13 @@ pub(crate) struct Insistence {
     pub(crate) by_hand: bool,
     /// The settings were changed in a way that wants another certificate.
     pub(crate) changed: bool,
+}
+
+impl Insistence {
+    /// Whether nobody asked: its time has come by itself.
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::default()
+    }
 }
 
 /// Decides what to do for a certificate.

@@ -102,7 +102,8 @@ impl Agent {
             self.store().save_state(lock, &standing.facts)?;
         }
         let ask_at = ask_at(&standing, now);
-        self.settle(lock, &wish.settings, &mut standing, ask_at)?;
+        let wake = self.settle(lock, &wish.settings, &mut standing, ask_at)?;
+        self.store().update_index(lock.name(), Some(wake))?;
         done.standing = standing;
         Ok(done)
     }

@@ -75,7 +75,7 @@ impl Agent {
             let first = cause.filter(|cause| matches!(cause, Cause::Store(_)));
             return Err(first.unwrap_or_else(|| error.into()).into());
         }
-        *standing = self.standing_with(&name, facts)?;
+        *standing = self.standing_with(&name, facts, self.store().live(&name)?)?;
         let permanent = matches!(cause.as_ref().map(Cause::fault), Some(Fault::Permanent));
         let ended = if ended == Ended::Retry && permanent { Ended::Failed } else { ended };
         Ok(Done { trouble: cause.map(Trouble::Cause), ..Done::new(name, ended) })

@@ -12,17 +12,21 @@ use crate::schedule;
 use crate::store::StoreError;
 use crate::store::archive::Meta;
 use crate::store::journal::{AriFacts, State as Facts};
-use crate::store::lock::Lock;
 
 impl Agent {
     /// Reads how a certificate stands: its facts and its generations, not their keys.
     pub(crate) fn standing(&self, name: &CertName) -> Result<Standing, Trouble> {
         let (facts, _) = self.store().state(name)?;
-        self.standing_with(name, facts)
+        self.standing_with(name, facts, self.store().live(name)?)
     }
 
-    pub(super) fn standing_with(&self, name: &CertName, facts: Facts) -> Result<Standing, Trouble> {
-        let live = self.store().live(name)?;
+    /// [`Self::standing`] where facts and the live generation are known.
+    pub(super) fn standing_with(
+        &self,
+        name: &CertName,
+        facts: Facts,
+        live: Option<Generation>,
+    ) -> Result<Standing, Trouble> {
         let newest = self.newest_good(name, &facts)?;
         let live = match (live, &newest) {
             (Some(live), Some((generation, meta))) if live == *generation => {
@@ -31,7 +35,7 @@ impl Agent {
             (Some(live), _) => Some((live, self.store().meta(name, live)?)),
             (None, _) => None,
         };
-        Ok(Standing { facts, live, newest })
+        Ok(Standing { facts, unsaved: false, live, newest })
     }
 
     /// The newest generation that was not marked bad and can be read.
@@ -53,42 +57,43 @@ impl Agent {
         Ok(None)
     }
 
-    /// Asks the CA for its advice where the time has come, and remembers what it says.
+    /// Asks the CA for its advice where the time has come. What it says is in `standing`, and yet
+    /// to be saved.
     ///
     /// Returns when to ask again; `None` for never. Without advice the lifetime decides.
     pub(super) async fn poll_ari(
         &self,
-        lock: &Lock,
+        name: &CertName,
         standing: &mut Standing,
         settings: &CertSettings,
-    ) -> Result<Option<Timestamp>, Trouble> {
+    ) -> Option<Timestamp> {
         let now = self.hands.clock.now();
-        let Some((_, meta)) = &standing.newest else { return Ok(None) };
-        let Some(cert_id) = meta.ari_id.clone() else { return Ok(None) };
+        let (_, meta) = standing.newest.as_ref()?;
+        let cert_id = meta.ari_id.clone()?;
         let known = advice(&standing.facts, meta, now).map(|known| known.poll_at);
         if !schedule::poll_is_due(meta.validity, known, now) {
-            return Ok(known);
+            return known;
         }
         let Ok(authority) = self.authorities.wanted(settings).await else {
-            return Ok(Some(now.plus(schedule::ARI_RETRY)));
+            return Some(now.plus(schedule::ARI_RETRY));
         };
         if meta.ca != authority.name() {
-            return Ok(None);
+            return None;
         }
         let Ok(session) = authority.session().await else {
-            return Ok(Some(now.plus(schedule::ARI_RETRY)));
+            return Some(now.plus(schedule::ARI_RETRY));
         };
         if !session.directory().offers_renewal_info() {
-            return Ok(None);
+            return None;
         }
         let info = match session.renewal_info(&cert_id).await {
             Ok(info) => info,
-            Err(RenewalInfoError::Temporary(_)) => return Ok(Some(now.plus(schedule::ARI_RETRY))),
-            Err(_) => return Ok(Some(now.plus(RenewalInfoError::LATER))),
+            Err(RenewalInfoError::Temporary(_)) => return Some(now.plus(schedule::ARI_RETRY)),
+            Err(_) => return Some(now.plus(RenewalInfoError::LATER)),
         };
         if let Some(url) = &info.explanation_url {
             let text = format!("the CA explains its renewal window at {url}");
-            self.hands.sink.note(Event::Noticed { name: lock.name().clone(), text });
+            self.hands.sink.note(Event::Noticed { name: name.clone(), text });
         }
         let poll_at = now.plus(info.retry_after);
         standing.facts.ari = Some(AriFacts {
@@ -98,7 +103,7 @@ impl Agent {
             fetched_at: now,
             poll_at,
         });
-        self.store().save_state(lock, &standing.facts)?;
-        Ok(Some(poll_at))
+        standing.unsaved = true;
+        Some(poll_at)
     }
 }

@@ -1,12 +1,14 @@
 //! One pass over what is due.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 
 use super::plan::{Insistence, ask_at, wake};
 use super::work::{Done, Wish};
 use super::{Agent, Trouble, certificates, exists};
+use crate::model::event::Event;
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;
 use crate::store::index::IndexRead;
@@ -20,12 +22,27 @@ pub(crate) struct Pass {
     pub(crate) jobs: usize,
 }
 
+/// What a pass looked at, and when each wants to be looked at next: told to the index in one go,
+/// because a pass over a thousand must not write the whole index a thousand times.
+#[derive(Default)]
+pub(super) struct LookedAt(Mutex<Vec<(CertName, Timestamp)>>);
+
+impl LookedAt {
+    pub(super) fn note(&self, name: &CertName, wake: Timestamp) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((name.clone(), wake));
+    }
+
+    fn take(&self) -> Vec<(CertName, Timestamp)> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 impl Agent {
     /// Renews what is due, several at a time. One certificate's trouble is no other's.
     ///
     /// Must be called within a tokio runtime; each certificate is a task of its own.
-    pub(crate) async fn renew(self: &Arc<Self>, pass: &Pass) -> Result<Vec<Done>, Trouble> {
-        let names = self.candidates(pass)?;
+    pub(crate) async fn renew(self: &Arc<Self>, names: Vec<CertName>, pass: &Pass) -> Vec<Done> {
+        let began = self.hands.clock.now();
         let jobs = names.into_iter().map(|name| {
             let (agent, pass, task_name) = (Arc::clone(self), pass.clone(), name.clone());
             async move {
@@ -37,9 +54,13 @@ impl Agent {
             futures_util::stream::iter(jobs).buffer_unordered(pass.jobs).collect().await;
         done.sort_by(|a, b| a.name.cmp(&b.name));
         if let Some(first) = done.first() {
-            self.after_all(&first.name.clone()).await;
+            self.after_all(&first.name).await;
+            if let Err(error) = self.store().update_due(began, &self.looked_at.take()) {
+                let text = format!("they will be looked at once more: {error}");
+                self.hands.sink.note(Event::Noticed { name: first.name.clone(), text });
+            }
         }
-        Ok(done)
+        done
     }
 
     async fn renew_one(&self, name: CertName, pass: &Pass) -> Done {
@@ -58,7 +79,8 @@ impl Agent {
             .await
     }
 
-    fn candidates(&self, pass: &Pass) -> Result<Vec<CertName>, Trouble> {
+    /// The certificates a pass is to look at.
+    pub(crate) fn candidates(&self, pass: &Pass) -> Result<Vec<CertName>, Trouble> {
         if !pass.names.is_empty() {
             return Ok(pass.names.clone());
         }
@@ -70,24 +92,27 @@ impl Agent {
                 Ok(due.into_iter().filter(|name| exists(store, name)).collect())
             }
             IndexRead::Stale(stamp) => {
-                let names = certificates(store)?;
-                let wakes: Vec<_> =
-                    names.into_iter().map(|name| (self.wake_of(&name, now), name)).collect();
-                let entries = wakes.iter().map(|(wake, name)| (name.clone(), *wake));
-                store.rebuild_index(&stamp, entries)?;
-                let due = wakes.into_iter().filter(|(wake, _)| wake.is_some_and(|at| at <= now));
-                Ok(due.map(|(_, name)| name).collect())
+                let names = certificates(store)?.into_iter();
+                let wake = |name: CertName| (name.clone(), Some(self.wake_of(&name, now)));
+                let wakes: Vec<_> = names.map(wake).collect();
+                store.rebuild_index(&stamp, &wakes)?;
+                let due = wakes.into_iter().filter(|(_, wake)| wake.is_some_and(|at| at <= now));
+                Ok(due.map(|(name, _)| name).collect())
             }
         }
     }
 
     /// When a certificate wants to be looked at; at once where that cannot be told.
-    fn wake_of(&self, name: &CertName, now: Timestamp) -> Option<Timestamp> {
+    ///
+    /// At once is a second ago: so it is told from what other runs note from now on.
+    fn wake_of(&self, name: &CertName, now: Timestamp) -> Timestamp {
+        let at_once = now.minus(Duration::from_secs(1));
         let (Ok(Some((settings, _))), Ok(standing)) = (self.settings(name), self.standing(name))
         else {
-            return Some(now);
+            return at_once;
         };
         let seed = self.seed(standing.newest.as_ref().map(|(_, meta)| meta));
-        Some(wake(&standing, &settings, &seed, ask_at(&standing, now), now))
+        let wake = wake(&standing, &settings, &seed, ask_at(&standing, now), now);
+        if wake <= now { at_once } else { wake }
     }
 }

@@ -152,7 +152,7 @@ impl Agent {
 
     pub(super) async fn work_locked(&self, lock: &Lock, mut wish: Wish) -> Result<Done, Trouble> {
         let mut standing = self.recovered(lock)?;
-        let mut ask_at = self.poll_ari(lock, &mut standing, &wish.settings).await?;
+        let mut ask_at = self.poll_ari(lock.name(), &mut standing, &wish.settings).await;
         let newest_before = standing.newest.as_ref().map(|(newest, _)| *newest);
         let mut done = self.act(lock, &mut wish, &mut standing).await?;
         if done.why == Some(Why::Interrupted) && done.trouble.is_none() {
@@ -161,11 +161,12 @@ impl Agent {
             done = if next.ended == Ended::NotDue { done } else { next };
         }
         if standing.newest.as_ref().map(|(newest, _)| *newest) != newest_before {
-            ask_at = self.poll_ari(lock, &mut standing, &wish.settings).await?;
+            ask_at = self.poll_ari(lock.name(), &mut standing, &wish.settings).await;
         }
         let kept = if done.unkept { self.settings(lock.name())? } else { None };
         let settings = kept.map_or(wish.settings, |(settings, _)| settings);
-        match self.settle(lock, &settings, &mut standing, ask_at) {
+        let wake = self.settle(lock, &settings, &mut standing, ask_at);
+        match wake.and_then(|wake| self.look_again(lock, wish.insistence, wake)) {
             // Of two failures the first is the one to tell.
             Err(trouble) if done.trouble.is_none() => return Err(trouble),
             _ => {}
@@ -185,6 +186,7 @@ impl Agent {
         let seed = self.seed(standing.newest.as_ref().map(|(_, meta)| meta));
         match plan(standing, &wish.settings, &seed, wish.insistence, now) {
             Plan::Do(task, why) => {
+                self.save(lock, standing)?;
                 let done = self.run(lock, wish, standing, task).await?;
                 Ok(Done { why: Some(why), ..done })
             }
@@ -228,7 +230,7 @@ impl Agent {
         if !text.is_empty() {
             self.hands.sink.note(Event::Noticed { name: lock.name().clone(), text });
         }
-        self.standing_with(lock.name(), facts)
+        self.standing_with(lock.name(), facts, recovery.live.generation())
     }
 
     pub(super) async fn run(
@@ -238,8 +240,10 @@ impl Agent {
         standing: &mut Standing,
         task: Task,
     ) -> Result<Done, Trouble> {
-        // Should this run be cut off, the next one takes it up, due or not.
-        self.store().update_index(lock.name(), Some(self.hands.clock.now()))?;
+        if !wish.insistence.is_none() {
+            // Should this run be cut off, the next one takes it up, due or not.
+            self.store().update_index(lock.name(), Some(self.hands.clock.now()))?;
+        }
         let orders = task.generation().is_none();
         let interrupted = standing.facts.intent.is_some();
         let authority = match self.authorities.wanted(&wish.settings).await {
@@ -286,14 +290,14 @@ impl Agent {
         Ok(Done { phases, ari_exempt, unkept, ..done })
     }
 
-    /// Plans the next renewal and tells the index when to look again.
+    /// Plans the next renewal and saves the facts. Returns when to look again, for the index.
     pub(super) fn settle(
         &self,
         lock: &Lock,
         settings: &CertSettings,
         standing: &mut Standing,
         ask_at: Option<Timestamp>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<Timestamp, Trouble> {
         let now = self.hands.clock.now();
         let seed = self.seed(standing.newest.as_ref().map(|(_, meta)| meta));
         let next = match plan(standing, settings, &seed, Insistence::default(), now) {
@@ -313,10 +317,33 @@ impl Agent {
         });
         if standing.facts.next_renewal != next {
             standing.facts.next_renewal = next;
-            self.store().save_state(lock, &standing.facts)?;
+            standing.unsaved = true;
         }
-        let wake = wake(standing, settings, &seed, ask_at, now);
+        self.save(lock, standing)?;
+        Ok(wake(standing, settings, &seed, ask_at, now))
+    }
+
+    /// Tells the index when to look again; a pass does it for all it looked at when it ends.
+    fn look_again(
+        &self,
+        lock: &Lock,
+        insistence: Insistence,
+        wake: Timestamp,
+    ) -> Result<(), Trouble> {
+        if insistence.is_none() {
+            self.looked_at.note(lock.name(), wake);
+            return Ok(());
+        }
         Ok(self.store().update_index(lock.name(), Some(wake))?)
+    }
+
+    /// Saves the facts if there is anything new in them: every save waits for the disk twice.
+    fn save(&self, lock: &Lock, standing: &mut Standing) -> Result<(), Trouble> {
+        if standing.unsaved {
+            self.store().save_state(lock, &standing.facts)?;
+            standing.unsaved = false;
+        }
+        Ok(())
     }
 
     /// Settings that need no new certificate are kept at once.

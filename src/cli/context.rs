@@ -80,17 +80,28 @@ impl Context {
 
     /// Runs async work to its end. The first SIGINT or SIGTERM asks it to stop, the second ends it.
     pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        self.block_on_jobs(1, work)
+    }
+
+    /// [`Self::block_on`] for several certificates at once. Each may keep a thread waiting for the
+    /// disk, and one more hears signals and the CA meanwhile.
+    pub(crate) fn block_on_jobs<T>(
+        &self,
+        jobs: usize,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
+            .worker_threads(jobs + 1)
             .enable_all()
             .build()
             .map_err(|error| Failure::of(Exit::Internal, &error))?;
         let stop = self.stop.clone();
         Ok(runtime.block_on(async move {
+            // Before the work begins, so that no signal ends it in the middle.
+            let asked = |kind| signal(kind).expect("the runtime takes signals");
+            let mut interrupt = asked(SignalKind::interrupt());
+            let mut terminate = asked(SignalKind::terminate());
             let watch = tokio::spawn(async move {
-                let asked = |kind| signal(kind).expect("the runtime takes signals");
-                let mut interrupt = asked(SignalKind::interrupt());
-                let mut terminate = asked(SignalKind::terminate());
                 loop {
                     tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
                     if stop.send_replace(true) {

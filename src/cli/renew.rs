@@ -22,7 +22,9 @@ pub(super) fn run(context: &Context, args: &Renew) -> Result<Report, Failure> {
     let names = context.named(&args.names)?;
     let pass = Pass { names, force: args.force, jobs: usize::from(args.jobs) };
     let agent = context.agent()?;
-    let done = context.block_on(async { agent.renew(&pass).await })??;
+    let due = agent.candidates(&pass)?;
+    let jobs = pass.jobs.min(due.len());
+    let done = context.block_on_jobs(jobs, async { agent.renew(due, &pass).await })?;
     if let Some(idle) = nothing_due(context).filter(|_| everything && done.is_empty()) {
         return Ok(idle);
     }

@@ -49,8 +49,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How far a file system's clock may run ahead of ours without meaning anything.
 const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
-/// When each certificate wants to be looked at; `None` for never.
-type Entries = BTreeMap<CertName, Option<Timestamp>>;
+/// When each certificate wants to be looked at; `None` for never. Names are parsed when they are
+/// due, so that a change costs little however many there are.
+type Entries<'a> = BTreeMap<&'a str, Option<Timestamp>>;
 
 /// Changes waiting to be written together. Whoever gets the turn writes for all.
 #[derive(Debug, Default)]
@@ -74,9 +75,9 @@ impl Store {
             // Written while the clock was ahead: what it puts off may be due long since.
             return Ok(IndexRead::Stale(stamp));
         }
-        let bytes = self.disk.read(&self.layout.index(), LARGEST)?.unwrap_or_default();
-        let lines = std::str::from_utf8(&bytes).ok().and_then(|text| Lines::parse(text, &stamp));
-        Ok(lines.and_then(|lines| lines.due(now)).unwrap_or(IndexRead::Stale(stamp)))
+        let text = self.index_text()?;
+        let read = Lines::parse(&text, &stamp).and_then(|lines| lines.due(now));
+        Ok(read.unwrap_or(IndexRead::Stale(stamp)))
     }
 
     /// Notes when a certificate wants to be looked at next: the earliest of renewal, ARI poll and
@@ -105,16 +106,44 @@ impl Store {
         }
         let _lock = self.lock_index()?;
         let changes = std::mem::take(&mut *waiting());
-        let stamp = self.stamp()?;
-        let changed = match self.read_index(&stamp)? {
-            Some(entries) => self.write_index(&stamp, &changed(entries, changes)),
-            None => Ok(()),
+        let (stamp, text) = (self.stamp()?, self.index_text()?);
+        let Some(entries) = Lines::parse(&text, &stamp).and_then(Lines::entries) else {
+            return Ok(());
         };
+        let changed = self.write_index(&stamp, &changed(entries, &changes));
         if changed.is_err() {
             // Better no index than one that knows nothing of this change.
             let _ = self.disk.remove_file(&self.layout.index());
         }
         changed
+    }
+
+    /// Notes for many certificates at once when they want to be looked at next, without their locks.
+    ///
+    /// Only those that were due before `began` are moved: what was written since then is another
+    /// run's, and newer. Should nothing be written, they are looked at once more.
+    pub(crate) fn update_due(
+        &self,
+        began: Timestamp,
+        wakes: &[(CertName, Timestamp)],
+    ) -> Result<(), StoreError> {
+        if wakes.is_empty() {
+            return Ok(());
+        }
+        let _turn = self.queue.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _lock = self.lock_index()?;
+        let (stamp, text) = (self.stamp()?, self.index_text()?);
+        let Some(mut entries) = Lines::parse(&text, &stamp).and_then(Lines::entries) else {
+            return Ok(());
+        };
+        for (name, wake) in wakes {
+            if let Some(Some(entry)) =
+                entries.get_mut(name.as_str()).filter(|at| **at < Some(began))
+            {
+                *entry = *wake;
+            }
+        }
+        self.write_index(&stamp, &entries)
     }
 
     /// Runs a change of the settings under the index lock, so that our own changes do not make the
@@ -125,7 +154,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let _turn = self.queue.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let _lock = self.lock_index()?;
-        let entries = self.read_index(&self.stamp()?)?;
+        let text = self.index_text()?;
+        let entries = Lines::parse(&text, &self.stamp()?).and_then(Lines::entries);
         change()?;
         entries.map_or(Ok(()), |entries| self.write_index(&self.stamp()?, &entries))
     }
@@ -138,25 +168,25 @@ impl Store {
         Ok(lock)
     }
 
-    fn read_index(&self, stamp: &Stamp) -> Result<Option<Entries>, StoreError> {
+    /// The index as it lies there; what is not even text counts as none.
+    fn index_text(&self) -> Result<String, StoreError> {
         let bytes = self.disk.read(&self.layout.index(), LARGEST)?.unwrap_or_default();
-        let lines = std::str::from_utf8(&bytes).ok().and_then(|text| Lines::parse(text, stamp));
-        Ok(lines.and_then(Lines::entries))
+        Ok(String::from_utf8(bytes).unwrap_or_default())
     }
 
     /// Writes the whole index. `stamp` is from before the certificates were looked at.
     pub(crate) fn rebuild_index(
         &self,
         stamp: &Stamp,
-        entries: impl IntoIterator<Item = (CertName, Option<Timestamp>)>,
+        entries: &[(CertName, Option<Timestamp>)],
     ) -> Result<(), StoreError> {
-        let entries = entries.into_iter().collect();
+        let entries = entries.iter().map(|(name, wake)| (name.as_str(), *wake)).collect();
         let _turn = self.queue.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let _lock = self.lock_index()?;
         self.write_index(stamp, &entries)
     }
 
-    fn write_index(&self, stamp: &Stamp, entries: &Entries) -> Result<(), StoreError> {
+    fn write_index(&self, stamp: &Stamp, entries: &Entries<'_>) -> Result<(), StoreError> {
         let mut lines: Vec<_> = entries.iter().collect();
         lines.sort_by_key(|(_, wake)| wake.unwrap_or(Timestamp::MAX));
         let mut text = format!("{MAGIC} {} {}\n", stamp.0, lines.len());
@@ -183,11 +213,11 @@ impl Store {
     }
 }
 
-fn changed(mut entries: Entries, changes: BTreeMap<CertName, Change>) -> Entries {
+fn changed<'a>(mut entries: Entries<'a>, changes: &'a BTreeMap<CertName, Change>) -> Entries<'a> {
     for (name, change) in changes {
         match change {
-            Change::Wake(wake) => drop(entries.insert(name, wake)),
-            Change::Forget => drop(entries.remove(&name)),
+            Change::Wake(wake) => drop(entries.insert(name.as_str(), *wake)),
+            Change::Forget => drop(entries.remove(name.as_str())),
         }
     }
     entries
@@ -220,11 +250,8 @@ impl<'a> Lines<'a> {
         Some(IndexRead::Fresh { due, held: self.held, next: None })
     }
 
-    fn entries(self) -> Option<Entries> {
-        let line = |line| {
-            let (wake, name) = read_line(line)?;
-            Some((CertName::parse(name).ok()?, wake))
-        };
+    fn entries(self) -> Option<Entries<'a>> {
+        let line = |line| read_line(line).map(|(wake, name)| (name, wake));
         let entries = self.body.lines().map(line).collect::<Option<Entries>>()?;
         (entries.len() == self.held).then_some(entries)
     }

@@ -142,14 +142,15 @@ impl Store {
         Ok(())
     }
 
-    /// Undoes the first of two renames that never saw the second.
-    pub(super) fn undo_half_switch(&self, name: &CertName) -> Result<(), StoreError> {
+    /// Undoes the first of two renames that never saw the second. Says whether there was one.
+    pub(super) fn undo_half_switch(&self, name: &CertName) -> Result<bool, StoreError> {
         let (live, old) = (self.layout.live(name), self.layout.live_old(name));
-        if self.disk.look(&live)?.is_none() && self.disk.look(&old)?.is_some() {
+        let half = self.disk.look(&live)?.is_none() && self.disk.look(&old)?.is_some();
+        if half {
             self.disk.rename_new(&old, &live)?;
             self.disk.sync_dir(&self.layout.live_dir())?;
         }
-        Ok(())
+        Ok(half)
     }
 
     /// Removes a former live directory. Says whether there was one.

@@ -1,6 +1,6 @@
 //! Finishes or undoes what a crash left, and mends what was damaged since.
 
-use super::archive::TEMPORARY;
+use super::archive::{Stored, TEMPORARY};
 use super::journal::{Intent, Repaired, State};
 use super::lock::Lock;
 use super::{Store, StoreError, layout};
@@ -35,6 +35,16 @@ pub(crate) enum LiveRecovery {
     Lost { why: String },
 }
 
+impl LiveRecovery {
+    /// What is in service now.
+    pub(crate) fn generation(&self) -> Option<Generation> {
+        match self {
+            Self::Intact(generation) | Self::Mended { to: generation, .. } => Some(*generation),
+            Self::Absent | Self::Lost { .. } => None,
+        }
+    }
+}
+
 impl Store {
     /// Brings one certificate back to order; to be called whenever its lock was taken.
     ///
@@ -46,12 +56,15 @@ impl Store {
         let name = lock.name();
         let (mut state, state_repaired) = self.state(name)?;
         let before = state.clone();
-        if let Err(refused @ StoreError::Refused { .. }) = self.read_live(name) {
-            return Err(refused);
+        let mut found = match self.read_live(name) {
+            Err(refused @ StoreError::Refused { .. }) => return Err(refused),
+            found => found,
+        };
+        if self.undo_half_switch(name)? {
+            found = self.read_live(name);
         }
-        self.undo_half_switch(name)?;
         let swept = self.sweep(name)?;
-        let mut live = self.mend_live(name, &state)?;
+        let mut live = self.mend_live(name, &state, found)?;
         let unfinished = self.settle_intent(name, &mut live, &mut state)?;
         self.settle_order(lock, &mut state)?;
         if state_repaired.is_some() {
@@ -88,8 +101,13 @@ impl Store {
         Ok(swept)
     }
 
-    fn mend_live(&self, name: &CertName, state: &State) -> Result<LiveRecovery, StoreError> {
-        let why = match self.read_live(name) {
+    fn mend_live(
+        &self,
+        name: &CertName,
+        state: &State,
+        found: Result<Option<Stored>, StoreError>,
+    ) -> Result<LiveRecovery, StoreError> {
+        let why = match found {
             Ok(Some(stored)) => {
                 self.adopt(name, stored.generation)?;
                 return Ok(LiveRecovery::Intact(stored.generation));

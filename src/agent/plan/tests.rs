@@ -52,7 +52,7 @@ fn held(number: u32, issued: u64) -> (Generation, Meta) {
 /// Generation `live` in service, `newest` the newest; the n-th is issued n hours after the beginning.
 fn standing(live: Option<u32>, newest: Option<u32>) -> Standing {
     let held = |number: Option<u32>| number.map(|number| held(number, number.into()));
-    Standing { facts: Facts::default(), live: held(live), newest: held(newest) }
+    Standing { live: held(live), newest: held(newest), ..Standing::default() }
 }
 
 fn with(live: u32, newest: u32, change: impl FnOnce(&mut Facts)) -> Standing {

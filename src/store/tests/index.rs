@@ -16,8 +16,8 @@ fn stale(store: &Store) -> Stamp {
 
 fn rebuild(store: &Store, wakes: &[Option<i64>]) {
     let entry = |(number, wake): (usize, &Option<i64>)| (named(number), wake.map(at));
-    let stamp = stale(store);
-    store.rebuild_index(&stamp, wakes.iter().enumerate().map(entry)).unwrap();
+    let entries: Vec<_> = wakes.iter().enumerate().map(entry).collect();
+    store.rebuild_index(&stale(store), &entries).unwrap();
 }
 
 #[test]
@@ -51,6 +51,18 @@ fn updates_move_one_line() {
     store.update_index(&named(1), Some(at(30))).unwrap();
     let wanted = IndexRead::Fresh { due: vec![], held: 3, next: Some(at(30)) };
     assert_eq!(store.due_from_index(at(5)).unwrap(), wanted);
+}
+
+#[test]
+fn the_end_of_a_pass_moves_only_what_nobody_wrote_since() {
+    let home = Home::new();
+    let store = home.open();
+    rebuild(&store, &[Some(1), Some(2), Some(10), Some(50), None]);
+    let (began, later) = (at(10), at(90));
+    let wakes: Vec<_> = [0, 2, 3, 4, 7].map(|number| (named(number), later)).into();
+    store.update_due(began, &wakes).unwrap();
+    let wanted = IndexRead::Fresh { due: [1, 2, 3].map(named).into(), held: 5, next: Some(later) };
+    assert_eq!(store.due_from_index(at(60)).unwrap(), wanted);
 }
 
 #[test]
