@@ -7,6 +7,9 @@
 CARGO ?= cargo
 CANNOT_RUN := target/cannot-run.txt
 
+# What `make tools` installs for the tests alone.
+export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
+
 .PHONY: build dist test tools bench generate deny
 
 build:

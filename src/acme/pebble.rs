@@ -1,5 +1,6 @@
 //! A real Pebble with its challenge server, on loopback, for as long as a test runs.
 
+use std::fs::File;
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -51,6 +52,31 @@ impl Settings {
             },
         }})
     }
+}
+
+/// Ends a test that cannot run without Pebble: named at the end of `make test`, a failure under CI.
+macro_rules! needs_pebble {
+    () => {
+        if !$crate::acme::pebble::is_installed() {
+            return;
+        }
+    };
+}
+pub(super) use needs_pebble;
+
+/// Whether both programs are there; where one is not, the running test is put on the list.
+#[allow(clippy::disallowed_methods)] // a note for the tester is nothing of the store
+pub(super) fn is_installed() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = |program| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    let missing = ["pebble", "pebble-challtestsrv"].into_iter().find(|program| !there(*program));
+    let Some(missing) = missing else { return true };
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    assert!(std::env::var_os("CI").is_none(), "{test} cannot run here: {missing} is not installed");
+    let list = concat!(env!("CARGO_MANIFEST_DIR"), "/target/cannot-run.txt");
+    let mut list = File::options().create(true).append(true).open(list).unwrap();
+    writeln!(list, "{test}: {missing} is not installed").unwrap();
+    false
 }
 
 pub(super) struct Pebble {

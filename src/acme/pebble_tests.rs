@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::account::AccountStatus;
 use super::account_file::KeyInForce;
+use super::pebble::needs_pebble;
 use super::pebble::{EAB, Pebble, Settings};
 use super::*;
 use crate::model::challenge::ChallengeKind::Http01;
@@ -75,6 +76,7 @@ async fn issue(pebble: &Pebble, account: &Account, wanted: &NewOrder) -> Certifi
 
 #[tokio::test]
 async fn two_names_with_alternate_chains() {
+    needs_pebble!();
     let pebble = Pebble::start(Settings { alternate_roots: 2, ..Settings::default() }).await;
     let (session, account, _) = pebble.account().await;
     let before = session.round_trips();
@@ -97,6 +99,7 @@ async fn two_names_with_alternate_chains() {
 
 #[tokio::test]
 async fn one_name_costs_few_requests_on_one_connection() {
+    needs_pebble!();
     let pebble = Pebble::start(Settings::default()).await;
     let (_, _, file) = pebble.account().await;
     let session = pebble.session().await;
@@ -110,6 +113,7 @@ async fn one_name_costs_few_requests_on_one_connection() {
 
 #[tokio::test]
 async fn addresses_with_a_profile() {
+    needs_pebble!();
     let pebble = Pebble::start(Settings::default()).await;
     let (session, account, _) = pebble.account().await;
     assert_eq!(session.directory().profiles["shortlived"], "160 hours");
@@ -127,6 +131,7 @@ async fn addresses_with_a_profile() {
 
 #[tokio::test]
 async fn every_second_nonce_refused() {
+    needs_pebble!();
     let pebble = Pebble::start(Settings { nonce_reject: 50, ..Settings::default() }).await;
     let (session, account, mut file) = pebble.account().await;
     let orders = (0..8).map(|n| {
@@ -141,6 +146,7 @@ async fn every_second_nonce_refused() {
 
 #[tokio::test]
 async fn accounts_are_created_once_and_end() {
+    needs_pebble!();
     let pebble = Pebble::start(Settings { nonce_reject: 5, ..Settings::default() }).await;
     let session = pebble.session().await;
     let mut file = AccountFile::fresh(&pebble.endpoint.directory).unwrap();
@@ -169,6 +175,7 @@ async fn accounts_are_created_once_and_end() {
 
 #[tokio::test]
 async fn keys_roll_over_and_either_may_hold_after_a_crash() {
+    needs_pebble!();
     let pebble = Pebble::start(Settings::default()).await;
     let (session, account, mut file) = pebble.account().await;
     assert!(matches!(account.rotate_key(&file).await, Err(AcmeError::NoNextKey)));
@@ -188,6 +195,7 @@ async fn keys_roll_over_and_either_may_hold_after_a_crash() {
 
 #[tokio::test]
 async fn external_account_binding() {
+    needs_pebble!();
     let pebble = Pebble::start(Settings { eab_required: true, ..Settings::default() }).await;
     let session = pebble.session().await;
     assert!(session.directory().external_account_required);
@@ -207,6 +215,7 @@ async fn external_account_binding() {
 
 #[tokio::test]
 async fn renewal_information_and_replacement() {
+    needs_pebble!();
     let pebble = Pebble::start(Settings::default()).await;
     let (session, account, _) = pebble.account().await;
     // Pebble forgets serials whose first byte is zero; see `concerns_replaces`.
@@ -241,6 +250,7 @@ async fn renewal_information_and_replacement() {
 
 #[tokio::test]
 async fn revocation_by_account_and_by_key() {
+    needs_pebble!();
     let pebble = Pebble::start(Settings { nonce_reject: 5, ..Settings::default() }).await;
     let (session, account, _) = pebble.account().await;
     let one = issue(&pebble, &account, &wanted(&["a.example"])).await;
@@ -259,6 +269,7 @@ async fn revocation_by_account_and_by_key() {
 
 #[tokio::test]
 async fn orders_are_taken_up_again() {
+    needs_pebble!();
     let pebble = Pebble::start(Settings::default()).await;
     let (session, account, file) = pebble.account().await;
     let url = account.order(&wanted(&["a.example"])).await.unwrap().url().to_owned();
@@ -282,6 +293,7 @@ async fn orders_are_taken_up_again() {
 
 #[tokio::test]
 async fn proven_names_are_not_proven_again() {
+    needs_pebble!();
     let pebble = Pebble::start(Settings { authz_reuse: 100, ..Settings::default() }).await;
     let (_, account, _) = pebble.account().await;
     issue(&pebble, &account, &wanted(&["a.example"])).await;
@@ -293,6 +305,7 @@ async fn proven_names_are_not_proven_again() {
 
 #[tokio::test]
 async fn a_lost_challenge_is_told_in_the_cas_words() {
+    needs_pebble!();
     let pebble = Pebble::start(Settings::default()).await;
     let (_, account, _) = pebble.account().await;
     let mut order = account.order(&wanted(&["a.example", "b.example"])).await.unwrap();
@@ -310,6 +323,7 @@ async fn a_lost_challenge_is_told_in_the_cas_words() {
 
 #[tokio::test]
 async fn wildcards_keep_their_star() {
+    needs_pebble!();
     let pebble = Pebble::start(Settings::default()).await;
     let (_, account, _) = pebble.account().await;
     let order = account.order(&wanted(&["*.a.example", "a.example"])).await.unwrap();
@@ -324,6 +338,7 @@ async fn wildcards_keep_their_star() {
 
 #[tokio::test]
 async fn an_unknown_root_is_not_trusted() {
+    needs_pebble!();
     let pebble = Pebble::start(Settings::default()).await;
     let (other, _) = pebble::loopback_certificate();
     let endpoint = Endpoint { roots: Some(other.into_bytes()), ..pebble.endpoint.clone() };
