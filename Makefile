@@ -10,7 +10,7 @@ CANNOT_RUN := target/cannot-run.txt
 # What `make tools` installs for the tests alone.
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 
-.PHONY: build dist test tools bench generate deny
+.PHONY: build dist static test tools bench generate deny
 
 build:
 	$(CARGO) build --release --locked
@@ -18,6 +18,11 @@ build:
 # The shipped artefact: smaller and slower to build.
 dist:
 	$(CARGO) build --profile dist --locked
+
+# The same without any shared library; needs the Rust target of that name, and musl-gcc.
+static:
+	CC_x86_64_unknown_linux_musl=musl-gcc \
+		$(CARGO) build --profile dist --locked --target x86_64-unknown-linux-musl
 
 tools:
 	tests/setup.sh
@@ -29,8 +34,11 @@ test: tools
 	$(CARGO) test --locked
 	@if [ -s $(CANNOT_RUN) ]; then echo "could not run here:"; sort -u $(CANNOT_RUN); fi
 
+# What is shipped is what is measured. Without Go there is no lego to compare with.
 bench: tools
-	$(CARGO) bench --locked
+	@test -x .cache/tools/bin/lego || benches/peers/lego.sh $(CURDIR)/.cache/tools/bin \
+		|| echo "cannot build lego: it will not be measured"
+	$(CARGO) bench --profile dist --locked --bench peers
 
 generate: build
 	mkdir -p man completions

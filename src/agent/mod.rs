@@ -25,7 +25,6 @@ use crate::model::name::CertName;
 use crate::model::time::Clock;
 use crate::pipeline::{Hands, Solvers};
 use crate::schedule::window::Seed;
-use crate::store::archive::Meta;
 use crate::store::{Store, StoreError};
 use authorities::{Authorities, Launch};
 use hooks_once::HooksOnce;
@@ -81,8 +80,9 @@ impl Agent {
         Ok(CertSettings::load(&self.store().layout().settings(name))?)
     }
 
-    fn seed(&self, meta: Option<&Meta>) -> Seed {
-        Seed::new(meta.map(|meta| meta.fingerprint.as_bytes()).unwrap_or_default(), &self.host)
+    fn seed(&self, standing: &Standing) -> Seed {
+        let newest = standing.newest.as_ref().map(|(_, meta)| meta.fingerprint.as_bytes());
+        Seed::new(newest.unwrap_or_default(), &self.host)
     }
 }
 

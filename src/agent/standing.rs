@@ -1,6 +1,6 @@
 //! Gathers how a certificate stands.
 
-use super::plan::{Standing, advice};
+use super::plan::{Standing, advice, ask_at};
 use super::{Agent, Trouble};
 use crate::acme::RenewalInfoError;
 use crate::config::cert::CertSettings;
@@ -36,6 +36,17 @@ impl Agent {
             (None, _) => None,
         };
         Ok(Standing { facts, unsaved: false, live, newest })
+    }
+
+    /// How a certificate stands if all it waits for is advice: the time to ask has come, and nothing
+    /// looks unfinished or damaged.
+    pub(super) fn waiting_for_advice(&self, name: &CertName) -> Option<Standing> {
+        let (facts, repaired) = self.store().state(name).ok()?;
+        let finished = repaired.is_none() && facts.intent.is_none() && facts.order.is_none();
+        let live = self.store().live(name).ok().filter(|_| finished)?;
+        let standing = self.standing_with(name, facts, live).ok()?;
+        let now = self.hands.clock.now();
+        (ask_at(&standing, now)? <= now).then_some(standing)
     }
 
     /// The newest generation that was not marked bad and can be read.

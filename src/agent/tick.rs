@@ -111,7 +111,7 @@ impl Agent {
         else {
             return at_once;
         };
-        let seed = self.seed(standing.newest.as_ref().map(|(_, meta)| meta));
+        let seed = self.seed(&standing);
         let wake = wake(&standing, &settings, &seed, ask_at(&standing, now), now);
         if wake <= now { at_once } else { wake }
     }

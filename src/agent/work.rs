@@ -151,8 +151,7 @@ impl Agent {
     }
 
     pub(super) async fn work_locked(&self, lock: &Lock, mut wish: Wish) -> Result<Done, Trouble> {
-        let mut standing = self.recovered(lock)?;
-        let mut ask_at = self.poll_ari(lock.name(), &mut standing, &wish.settings).await;
+        let (mut standing, mut ask_at) = self.advised(lock, &wish).await?;
         let newest_before = standing.newest.as_ref().map(|(newest, _)| *newest);
         let mut done = self.act(lock, &mut wish, &mut standing).await?;
         if done.why == Some(Why::Interrupted) && done.trouble.is_none() {
@@ -175,6 +174,29 @@ impl Agent {
         Ok(done)
     }
 
+    /// How a certificate stands when the CA was asked for its advice, and when to ask it again.
+    ///
+    /// Recovery comes first, unless nothing but advice is due: that is so every few hours, on a
+    /// cold disk, and reads no key and no chain. Where the advice is to act it comes after it.
+    async fn advised(
+        &self,
+        lock: &Lock,
+        wish: &Wish,
+    ) -> Result<(Standing, Option<Timestamp>), Trouble> {
+        let name = lock.name();
+        let waiting = if wish.insistence.is_none() { self.waiting_for_advice(name) } else { None };
+        let recovered = waiting.is_none();
+        let mut standing = waiting.map_or_else(|| self.recovered(lock), Ok)?;
+        let ask_at = self.poll_ari(name, &mut standing, &wish.settings).await;
+        let (now, seed) = (self.hands.clock.now(), self.seed(&standing));
+        let plan = plan(&standing, &wish.settings, &seed, wish.insistence, now);
+        if !recovered && matches!(plan, Plan::Do(..)) {
+            self.save(lock, &mut standing)?;
+            standing = self.recovered(lock)?;
+        }
+        Ok((standing, ask_at))
+    }
+
     /// Decides what comes next, and does it.
     async fn act(
         &self,
@@ -183,7 +205,7 @@ impl Agent {
         standing: &mut Standing,
     ) -> Result<Done, Trouble> {
         let now = self.hands.clock.now();
-        let seed = self.seed(standing.newest.as_ref().map(|(_, meta)| meta));
+        let seed = self.seed(standing);
         match plan(standing, &wish.settings, &seed, wish.insistence, now) {
             Plan::Do(task, why) => {
                 self.save(lock, standing)?;
@@ -299,7 +321,7 @@ impl Agent {
         ask_at: Option<Timestamp>,
     ) -> Result<Timestamp, Trouble> {
         let now = self.hands.clock.now();
-        let seed = self.seed(standing.newest.as_ref().map(|(_, meta)| meta));
+        let seed = self.seed(standing);
         let next = match plan(standing, settings, &seed, Insistence::default(), now) {
             Plan::Do(_, Why::Due(reason)) => Some((now, reason)),
             Plan::Do(..) => None,

@@ -46,7 +46,8 @@ impl LiveRecovery {
 }
 
 impl Store {
-    /// Brings one certificate back to order; to be called whenever its lock was taken.
+    /// Brings one certificate back to order; to be called when its lock was taken and more than its
+    /// facts is to change.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when something not ours lies where live should be, or a key is open
