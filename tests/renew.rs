@@ -1,7 +1,10 @@
 //! `renew`: what cron or a timer runs.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::thread;
 
 use crate::need;
 use crate::support::agent::Agent;
@@ -77,4 +80,35 @@ fn a_certificate_damaged_beyond_repair_is_ordered_anew() {
     agent.run(&["renew", "127.0.0.1"]).exits(0).says(&["no good generation is left"]);
     agent.assert_live_pair("127.0.0.1");
     agent.run(&["check"]).exits(0);
+}
+
+/// With a silent CA every attempt costs its whole patience.
+#[test]
+fn a_ca_that_is_down_is_tried_once_per_run() {
+    let agent = Agent::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    agent.run(&["status"]).exits(0);
+    fs::create_dir(agent.path("certificates")).unwrap();
+    for number in 0..20 {
+        let text = format!(
+            "identifiers = [\"{number}.example\"]\nca = [\"https://127.0.0.1:{port}/dir\"]\n\
+             challenge = {{ http-01-port = {} }}\n",
+            crate::support::free_ports::<1>()[0]
+        );
+        let path = agent.path(&format!("certificates/{number}.example.toml"));
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    let asked = thread::spawn(move || {
+        let calls = listener.incoming().take_while(|call| {
+            // The test says that it is over by a connection with a word in it.
+            let mut word = [0; 4];
+            !(call.as_ref().unwrap().read_exact(&mut word).is_ok() && &word == b"over")
+        });
+        calls.count()
+    });
+    agent.run(&["renew"]).exits(3);
+    TcpStream::connect(("127.0.0.1", port)).unwrap().write_all(b"over").unwrap();
+    assert_eq!(asked.join().unwrap(), 1);
 }

@@ -1,12 +1,14 @@
 //! One CA as the runs of a process share it: one connection, one account.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
 use super::cause::Cause;
-use crate::acme::{Account, AccountFile, Eab, Endpoint, KeyInForce, Registration, Session};
+use crate::acme::{
+    Account, AccountFile, AcmeError, Eab, Endpoint, KeyInForce, Registration, Session,
+};
 use crate::certificate::Roots;
 use crate::model::challenge::ValidationPorts;
 use crate::model::time::Clock;
@@ -43,6 +45,8 @@ pub(crate) struct Authority {
     pub(crate) validation_ports: Option<Arc<ValidationPorts>>,
     clock: Arc<dyn Clock>,
     session: OnceCell<Session>,
+    /// Why there is no session, once that was tried.
+    out_of_reach: OnceLock<Arc<AcmeError>>,
     account: OnceCell<Account>,
 }
 
@@ -54,8 +58,17 @@ impl Authority {
         validation_ports: Option<Arc<ValidationPorts>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (session, account) = (OnceCell::new(), OnceCell::new());
-        Self { endpoint, label, issuing_roots, validation_ports, clock, session, account }
+        let (session, account, out_of_reach) = (OnceCell::new(), OnceCell::new(), OnceLock::new());
+        Self {
+            endpoint,
+            label,
+            issuing_roots,
+            validation_ports,
+            clock,
+            session,
+            out_of_reach,
+            account,
+        }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -68,9 +81,19 @@ impl Authority {
     }
 
     /// The CA's directory and a connection to it, asked for once per process.
+    ///
+    /// A CA that is down is asked once, too: a thousand certificates must not wait for it in turn.
     pub(crate) async fn session(&self) -> Result<&Session, Cause> {
-        let open = || Session::open(&self.endpoint, USER_AGENT, Arc::clone(&self.clock));
-        Ok(self.session.get_or_try_init(open).await?)
+        let open = || async {
+            if let Some(error) = self.out_of_reach.get() {
+                return Err(Cause::Acme(Arc::clone(error)));
+            }
+            let opened = Session::open(&self.endpoint, USER_AGENT, Arc::clone(&self.clock)).await;
+            opened.map_err(|error| {
+                Cause::Acme(Arc::clone(self.out_of_reach.get_or_init(|| Arc::new(error))))
+            })
+        };
+        self.session.get_or_try_init(open).await
     }
 
     /// Our account, created when there is none and `application` allows it.

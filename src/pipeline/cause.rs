@@ -1,5 +1,7 @@
 //! Why a run did not renew.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use crate::acme::{AcmeError, CsrError};
@@ -25,8 +27,9 @@ pub(crate) enum Cause {
     AccountLost { ca: String, directory: String },
     #[error("the stored account for the CA {ca} is damaged")]
     AccountFile { ca: String, source: serde_json::Error },
+    /// Shared: what one certificate learns of a CA all others need not try again.
     #[error(transparent)]
-    Acme(#[from] AcmeError),
+    Acme(Arc<AcmeError>),
     #[error(transparent)]
     Csr(#[from] CsrError),
     #[error(transparent)]
@@ -53,6 +56,12 @@ pub(crate) enum Cause {
     Interrupted,
     #[error("{cause}; going back failed too: {rollback}")]
     Stuck { cause: Box<Self>, rollback: Box<Self> },
+}
+
+impl From<AcmeError> for Cause {
+    fn from(error: AcmeError) -> Self {
+        Self::Acme(Arc::new(error))
+    }
 }
 
 impl Cause {
