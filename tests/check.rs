@@ -26,6 +26,16 @@ fn a_life_of_160_hours() {
 }
 
 #[test]
+fn our_own_must_lead_to_the_roots_that_are_given() {
+    let agent = Agent::embedded();
+    agent.run(&["issue", "-d", "127.0.0.1"]).exits(0);
+    let root = |name: &str| agent.path(&format!("embedded-ca/{name}")).display().to_string();
+    agent.run(&["check", "--ca-root", &root("root-1.pem")]).exits(0);
+    let ran = agent.run(&["check", "--ca-root", &root("tls-root.pem")]).exits(2);
+    ran.shows(&["does not lead to a trusted root"]);
+}
+
+#[test]
 fn what_is_wrong_with_the_store_is_named() {
     let agent = Agent::embedded();
     for name in ["a.example", "b.example", "c.example", "d.example"] {

@@ -114,7 +114,13 @@ impl Findings {
 
 impl Agent {
     /// Inspects a certificate of ours: settings, files, dates, plans, failures, pins.
-    pub(crate) fn audit(&self, name: &CertName) -> Result<Vec<Finding>, Trouble> {
+    ///
+    /// With `roots` the chain must lead to them; without, only hold together.
+    pub(crate) fn audit(
+        &self,
+        name: &CertName,
+        roots: Option<&Roots>,
+    ) -> Result<Vec<Finding>, Trouble> {
         let now = self.hands.clock.now();
         let mut findings = Findings::about(name.to_string());
         let standing = match self.standing(name) {
@@ -128,7 +134,7 @@ impl Agent {
             standing => standing?,
         };
         let settings = self.settings(name)?.map(|(settings, _)| settings);
-        self.audit_live(name, &standing, &mut findings, now)?;
+        self.audit_live(name, &standing, roots, &mut findings)?;
         self.audit_plans(&standing, settings.as_ref(), &mut findings, now);
         Ok(findings.found)
     }
@@ -137,9 +143,10 @@ impl Agent {
         &self,
         name: &CertName,
         standing: &Standing,
+        roots: Option<&Roots>,
         findings: &mut Findings,
-        now: Timestamp,
     ) -> Result<(), Trouble> {
+        let now = self.hands.clock.now();
         let Some((generation, meta)) = &standing.live else {
             findings.add(Severity::Critical, "missing", "no certificate is live");
             findings.hint(format!("`acmeagent renew {name}` gets one"));
@@ -155,7 +162,7 @@ impl Agent {
         match (Chain::parse(&stored.fullchain), Key::parse(&stored.privkey)) {
             (Ok(chain), Ok(key)) => {
                 let identifiers = meta.identifiers.iter().cloned().collect();
-                findings.judge_pair(&chain, &key, &identifiers, None, now);
+                findings.judge_pair(&chain, &key, &identifiers, roots, now);
                 if chain.earliest_expiry() < meta.validity.not_after {
                     let text =
                         format!("an issuer in its chain expires at {}", chain.earliest_expiry());

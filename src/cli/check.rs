@@ -56,7 +56,7 @@ fn gather(context: &Context, args: &Check) -> Result<Vec<Finding>, Failure> {
     let agent = context.reader()?;
     let mut findings = Vec::new();
     for name in context.named_or_all(&args.names)? {
-        findings.extend(agent.audit(&name)?);
+        findings.extend(agent.audit(&name, roots.as_ref())?);
     }
     Ok(findings)
 }
