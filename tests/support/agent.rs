@@ -29,6 +29,21 @@ impl Agent {
         Self { home: tempfile::tempdir().unwrap(), always: Vec::new() }
     }
 
+    /// Orders at the CA with this directory, answering on the ports where it looks.
+    pub fn ordering_at(directory: &str, tls_root: &Path, http_port: u16, tls_port: u16) -> Self {
+        Self::new().with_ca([
+            "--server",
+            directory,
+            "--ca-root",
+            tls_root.to_str().unwrap(),
+            "--agree-tos",
+            "--http-01-port",
+            &http_port.to_string(),
+            "--tls-alpn-01-port",
+            &tls_port.to_string(),
+        ])
+    }
+
     /// Adds arguments to every call that can take them: behind the verb `issue`.
     pub fn with_ca<'a>(mut self, args: impl IntoIterator<Item = &'a str>) -> Self {
         self.always.extend(args.into_iter().map(str::to_owned));

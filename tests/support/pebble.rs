@@ -113,17 +113,7 @@ impl Pebble {
 
     /// An agent that orders here, answering where this Pebble looks.
     pub fn agent(&self) -> Agent {
-        Agent::new().with_ca([
-            "--server",
-            &self.directory,
-            "--ca-root",
-            self.tls_root.to_str().unwrap(),
-            "--agree-tos",
-            "--http-01-port",
-            &self.http_port.to_string(),
-            "--tls-alpn-01-port",
-            &self.tls_port.to_string(),
-        ])
+        Agent::ordering_at(&self.directory, &self.tls_root, self.http_port, self.tls_port)
     }
 
     /// Ends Pebble: from now on nobody listens where it did.
