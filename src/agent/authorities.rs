@@ -127,7 +127,8 @@ impl Authorities {
             return Trouble::EndedCa;
         }
         let distance = |known: &&str| strsim::damerau_levenshtein(known, name.as_str());
-        let nearest = Endpoint::builtin_names().min_by_key(distance).filter(|n| distance(n) <= 3);
+        let known = Endpoint::builtin_names().chain([EMBEDDED]);
+        let nearest = known.min_by_key(distance).filter(|n| distance(n) <= 3);
         Trouble::UnknownCa { name: name.to_string(), nearest: nearest.map(str::to_owned) }
     }
 
@@ -190,6 +191,19 @@ mod tests {
     fn authorities() -> Authorities {
         let launch: Launch = Box::new(|| Box::pin(async { Err("not wanted".into()) }));
         Authorities::new(MainSettings::default(), Arc::new(SystemClock::start()), launch)
+    }
+
+    #[tokio::test]
+    async fn a_typing_error_finds_its_ca() {
+        for (typed, meant) in
+            [("letsencrpt", Some("letsencrypt")), ("embeded", Some(EMBEDDED)), ("x", None)]
+        {
+            let found = authorities().find(&CaChoice::parse(typed).unwrap(), None).await;
+            let Err(Trouble::UnknownCa { nearest, .. }) = found else {
+                panic!("{typed} was found")
+            };
+            assert_eq!(nearest.as_deref(), meant, "{typed}");
+        }
     }
 
     #[tokio::test]
