@@ -360,7 +360,7 @@ _acmeagent() {
             return 0
             ;;
         acmeagent__subcmd__drill__subcmd__ca)
-            opts="-q -v -h --listen --http-01-port --tls-alpn-01-port --home --json --quiet --verbose --color --help"
+            opts="-q -v -h --listen --http-01-port --tls-alpn-01-port --behaviour --home --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -375,6 +375,10 @@ _acmeagent() {
                     return 0
                     ;;
                 --tls-alpn-01-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --behaviour)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

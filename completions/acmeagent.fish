@@ -250,6 +250,7 @@ complete -c acmeagent -n "__fish_acmeagent_using_subcommand drill; and not __fis
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand drill; and __fish_seen_subcommand_from ca" -l listen -d 'Where to listen (loopback only)' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand drill; and __fish_seen_subcommand_from ca" -l http-01-port -d 'Port http-01 validation connects to' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand drill; and __fish_seen_subcommand_from ca" -l tls-alpn-01-port -d 'Port tls-alpn-01 validation connects to' -r
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand drill; and __fish_seen_subcommand_from ca" -l behaviour -d 'Behave as this file says, not only as the RFCs ask; an example is below' -r -F
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand drill; and __fish_seen_subcommand_from ca" -l home -d 'Directory of settings and certificates' -r -F
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand drill; and __fish_seen_subcommand_from ca" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''

@@ -13,6 +13,7 @@ mod crash;
 mod deploy_queue;
 #[cfg(target_arch = "x86_64")]
 mod disk;
+mod drill;
 mod floors;
 mod generated;
 mod hooks;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::exit::Exit;
+use crate::drill::ca::Behaviour;
 
 /// The codes of `check`, which monitoring systems know.
 pub(super) const CHECK_CODES: &str =
@@ -26,6 +27,10 @@ fn exit_codes() -> String {
 {}{CHECK_CODES}",
         rows.concat()
     )
+}
+
+fn behaviour_example() -> String {
+    format!("A file for --behaviour:\n\n{}", Behaviour::EXAMPLE)
 }
 
 /// Get TLS certificates by ACME, and keep what is served valid
@@ -402,7 +407,15 @@ pub(crate) enum Drill {
 }
 
 /// Serve an ACME CA for any client, until told to stop; nobody trusts it
+///
+/// It obeys the RFCs, and with --behaviour plays what else a CA may do to its clients: rate limits,
+/// renewal at once, outages, answers that get lost.
+///
+/// Below the management URL, in JSON: GET roots, requests, orders/IDENTIFIER; POST renewal-info
+/// {"certID", "window"}, pause and unpause {"identifiers"}, incident {"identifiers" or "serials",
+/// "explanationURL"}.
 #[derive(Args, Debug)]
+#[command(after_long_help = behaviour_example())]
 pub(crate) struct DrillCa {
     /// Where to listen (loopback only)
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
@@ -413,6 +426,9 @@ pub(crate) struct DrillCa {
     /// Port tls-alpn-01 validation connects to
     #[arg(long, value_name = "N", default_value_t = 443)]
     pub(crate) tls_alpn_01_port: u16,
+    /// Behave as this file says, not only as the RFCs ask; an example is below
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) behaviour: Option<PathBuf>,
 }
 
 /// Print the man page or shell completions

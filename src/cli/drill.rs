@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use serde_json::json;
 
 use super::args::{Drill, DrillCa};
@@ -14,7 +15,7 @@ use super::report::{Failure, Report, print_json};
 use crate::acme::Endpoint;
 use crate::agent::authorities::{EMBEDDED, EmbeddedCa, Launch};
 use crate::certificate::Roots;
-use crate::drill::ca;
+use crate::drill::ca::{self, Behaviour};
 use crate::model::challenge::ValidationPorts;
 use crate::model::time::Clock;
 
@@ -26,8 +27,10 @@ pub(super) fn run(context: &Context, args: Drill) -> Result<Report, Failure> {
 }
 
 async fn serve(context: &Context, args: &DrillCa) -> Result<Report, Failure> {
+    let behaviour = args.behaviour.as_deref().map(behaviour).transpose()?.unwrap_or_default();
     let ports = Arc::new(ValidationPorts::new(args.http_01_port, args.tls_alpn_01_port));
-    let settings = settings(args.listen, context.layout.embedded_ca(), ports, &context.clock);
+    let settings =
+        settings(args.listen, context.layout.embedded_ca(), ports, &context.clock, behaviour);
     let running = ca::start(settings).await.map_err(|error| Failure::of(Exit::Config, &error))?;
     let pid = std::process::id();
     if context.talk.json {
@@ -56,8 +59,24 @@ fn settings(
     dir: PathBuf,
     ports: Arc<ValidationPorts>,
     clock: &Arc<dyn Clock>,
+    behaviour: Behaviour,
 ) -> ca::Settings {
-    ca::Settings { listen, dir, ports, eab: Default::default(), clock: Arc::clone(clock) }
+    ca::Settings {
+        listen,
+        dir,
+        ports,
+        eab: Default::default(),
+        clock: Arc::clone(clock),
+        behaviour,
+    }
+}
+
+fn behaviour(file: &Path) -> Result<Behaviour, Failure> {
+    let text = std::fs::read_to_string(file).map_err(anyhow::Error::from);
+    let behaviour = text.and_then(|text| Ok(Behaviour::parse(&text)?));
+    behaviour
+        .with_context(|| format!("cannot use {} for --behaviour", file.display()))
+        .map_err(|error| Failure::of(Exit::Config, error.as_ref()))
 }
 
 /// Starts the embedded CA on a free loopback port when a certificate wants it.
@@ -67,7 +86,9 @@ pub(super) fn launcher(dir: PathBuf, clock: Arc<dyn Clock>) -> Launch {
         Box::pin(async move {
             let ports = Arc::new(ValidationPorts::default());
             let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-            let running = ca::start(settings(listen, dir, Arc::clone(&ports), &clock)).await?;
+            let running =
+                ca::start(settings(listen, dir, Arc::clone(&ports), &clock, Behaviour::default()))
+                    .await?;
             let endpoint = Endpoint {
                 name: EMBEDDED.to_owned(),
                 directory: running.directory.clone(),

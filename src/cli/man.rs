@@ -113,6 +113,18 @@ fn describe(page: &mut Roff, command: &Command, path: &str) {
             option(page, arg);
         }
     }
+    if let Some(example) = command.get_after_long_help() {
+        verbatim(page, &plain(example));
+    }
+}
+
+fn verbatim(page: &mut Roff, text: &str) {
+    page.control("PP", []);
+    page.control("nf", []);
+    for line in text.lines() {
+        page.text([roman(line)]);
+    }
+    page.control("fi", []);
 }
 
 /// As in `acmeagent rollback [OPTIONS] <NAME>`.

@@ -23,17 +23,22 @@ pub struct Ca {
 
 impl Ca {
     pub fn start() -> Self {
+        Self::started(Agent::new(), &[])
+    }
+
+    /// One that behaves as this file for `--behaviour` says.
+    pub fn behaving(toml: &str) -> Self {
         let home = Agent::new();
+        let file = home.path("behaviour.toml");
+        std::fs::write(&file, toml).unwrap();
+        Self::started(home, &["--behaviour", file.to_str().unwrap()])
+    }
+
+    fn started(home: Agent, args: &[&str]) -> Self {
         let [http_port, tls_port] = free_ports();
-        let mut process = home.spawn(&[
-            "--json",
-            "drill",
-            "ca",
-            "--http-01-port",
-            &http_port.to_string(),
-            "--tls-alpn-01-port",
-            &tls_port.to_string(),
-        ]);
+        let (http, tls) = (http_port.to_string(), tls_port.to_string());
+        let ports = ["--http-01-port", &http, "--tls-alpn-01-port", &tls];
+        let mut process = home.spawn(&[&["--json", "drill", "ca"], &ports[..], args].concat());
         let mut line = String::new();
         BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).expect("one line of JSON when ready");
@@ -57,11 +62,28 @@ impl Ca {
 
     /// How many orders it was given for an identifier.
     pub fn orders(&self, identifier: &str) -> usize {
-        let url = format!("{}/orders/{identifier}", self.management);
+        self.manage(&format!("orders/{identifier}"), None)["orders"].as_array().unwrap().len()
+    }
+
+    /// How often it was asked for an order that names this identifier, refusals included.
+    pub fn asked(&self, identifier: &str) -> u64 {
+        self.manage("requests", None)["newOrders"][identifier].as_u64().unwrap_or(0)
+    }
+
+    /// Asks its management, by POST if there is something to say; `null` is an empty answer.
+    pub fn manage(&self, path: &str, body: Option<Value>) -> Value {
         let mut curl = Command::new("curl");
-        curl.args(["-sf", "--max-time", "5", "--cacert"]).arg(&self.tls_root).arg(url);
-        let answer: Value = serde_json::from_slice(&curl.output().unwrap().stdout).unwrap();
-        answer["orders"].as_array().unwrap().len()
+        curl.args(["-sSf", "--max-time", "5", "--cacert"]).arg(&self.tls_root);
+        curl.arg(format!("{}/{path}", self.management));
+        if let Some(body) = body {
+            curl.args(["--data", &body.to_string()]);
+        }
+        let output = curl.output().unwrap();
+        assert!(output.status.success(), "{path}: {output:?}");
+        match output.stdout.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_slice(&output.stdout).unwrap(),
+        }
     }
 
     /// An agent that orders here, answering where this CA looks.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +14,7 @@ use super::jws::{Jws, KeyName};
 use super::ledger::{Account, AccountId, AccountStatus, Books, Record};
 use super::problem::{Kind, Problem};
 use super::public_key::PublicKey;
+use super::serve::Peer;
 use super::signed::{ByAccount, ByKey, account_id};
 use super::state::Ca;
 
@@ -34,7 +36,11 @@ struct NewAccount {
 }
 
 /// Answers newAccount: 201 for a new account, 200 for one that has this key already.
-pub(super) async fn create(State(ca): State<Arc<Ca>>, by: ByKey) -> Result<Response, Problem> {
+pub(super) async fn create(
+    State(ca): State<Arc<Ca>>,
+    Extension(peer): Extension<Peer>,
+    by: ByKey,
+) -> Result<Response, Problem> {
     let wanted: NewAccount = by.payload.json()?;
     if let Some(account) = ca.ledger.read(|books| books.account_of(&by.key).cloned())? {
         return answer(&ca, StatusCode::OK, &account);
@@ -48,11 +54,14 @@ pub(super) async fn create(State(ca): State<Arc<Ca>>, by: ByKey) -> Result<Respo
     }
     check_contacts(&wanted.contact)?;
     let external = bound_to(&ca, wanted.external_account_binding.as_ref(), &by.key)?;
+    let now = ca.now();
     let (status, account) = ca.ledger.change(|books| {
         // Another request with the same key may have been quicker.
         if let Some(account) = books.account_of(&by.key) {
             return Ok(((StatusCode::OK, account.clone()), Vec::new()));
         }
+        let charged = ca.meter(books, now).registration(peer.address);
+        let mut records = charged.map_err(|denied| ca.too_many(&denied, now))?;
         let account = Account {
             id: books.next_account(),
             key: by.key,
@@ -60,7 +69,8 @@ pub(super) async fn create(State(ca): State<Arc<Ca>>, by: ByKey) -> Result<Respo
             status: AccountStatus::Valid,
             external,
         };
-        Ok(((StatusCode::CREATED, account.clone()), vec![Record::Account(account)]))
+        records.push(Record::Account(account.clone()));
+        Ok(((StatusCode::CREATED, account), records))
     })?;
     answer(&ca, status, &account)
 }

@@ -9,6 +9,7 @@ use http::header;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::ledger::Books;
 use super::problem::Problem;
 use super::signed::ByAccount;
 use super::state::Ca;
@@ -70,6 +71,11 @@ async fn judge(ca: Arc<Ca>, place: (String, String, u64), challenge: Challenge) 
     let outcome = validate(&ca.ports, &challenge).await;
     let (order, index, account) = place;
     let now = ca.now();
+    if outcome.is_err() {
+        let failed = |books: &Books| ca.meter(books, now).failure(account, &challenge.identifier);
+        // A ledger that cannot be written is told to whoever asks next.
+        let _ = ca.ledger.change(|books| Ok(((), failed(books))));
+    }
     if let Ok(authorization) = ca.orders().authorization(&order, &index, account) {
         authorization.conclude(challenge.kind, now, outcome);
     }

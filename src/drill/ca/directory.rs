@@ -19,19 +19,23 @@ pub(super) const NEW_NONCE: &str = "/new-nonce";
 pub(super) const TERMS: &str = "/terms";
 
 pub(super) async fn directory(State(ca): State<Arc<Ca>>) -> Json<Value> {
-    Json(json!({
+    let now = ca.now();
+    let mut directory = json!({
         "newNonce": ca.url(NEW_NONCE),
         "newAccount": ca.url(NEW_ACCOUNT),
         "newOrder": ca.url(NEW_ORDER),
         "revokeCert": ca.url(REVOKE),
         "keyChange": ca.url(KEY_CHANGE),
-        "renewalInfo": ca.url(RENEWAL_INFO),
         "meta": {
             "termsOfService": ca.url(TERMS),
             "externalAccountRequired": !ca.eab.is_empty(),
-            "profiles": Profile::offered(),
+            "profiles": Profile::offered(|profile| ca.behaviour.lifetime(profile, now)),
         },
-    }))
+    });
+    if ca.behaviour.has_ari() {
+        directory["renewalInfo"] = json!(ca.url(RENEWAL_INFO));
+    }
+    Json(directory)
 }
 
 /// The nonce itself is in a header that every answer gets.

@@ -16,6 +16,7 @@ use super::issuer::Leaf;
 use super::ledger::{Certificate, Record};
 use super::order::Order;
 use super::problem::{Kind, Problem};
+use super::profile::validity;
 use super::routes::CRL;
 use super::serial::Serial;
 use super::signed::ByAccount;
@@ -54,7 +55,7 @@ pub(super) async fn finalize(
 fn issue(ca: &Ca, order: &Order, spki: &[u8], now: Timestamp) -> Result<Serial, Problem> {
     let request = &order.request;
     let serial = Serial::random();
-    let validity = request.profile.validity(now);
+    let validity = validity(now, ca.behaviour.lifetime(request.profile, now));
     let leaf = Leaf {
         serial: &serial,
         identifiers: &request.identifiers,
@@ -75,7 +76,8 @@ fn issue(ca: &Ca, order: &Order, spki: &[u8], now: Timestamp) -> Result<Serial, 
         window: None,
     };
     ca.ledger.change(|books| {
-        let mut records = vec![Record::Certificate(certificate)];
+        let mut records = ca.meter(books, now).issuance(&request.identifiers);
+        records.push(Record::Certificate(certificate));
         let old = request.replaces.as_ref().and_then(|old| books.certificate(&old.serial));
         if let Some(old) = old.filter(|old| old.replaced_by.is_none()) {
             let replaced_by = Some(serial.clone());

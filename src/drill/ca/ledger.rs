@@ -1,8 +1,9 @@
-//! Accounts and issued certificates: what the CA remembers beyond one process.
+//! Accounts, issued certificates and what was spent of the limits: what the CA remembers beyond one
+//! process.
 //!
-//! The ledger is a log of records; a later record of the same account or certificate replaces the
-//! earlier one. Readers follow the log; a change is decided and written under its lock, so that two
-//! processes over one directory never decide on stale facts.
+//! The ledger is a log of records; a later record of the same thing replaces the earlier one. Readers
+//! follow the log; a change is decided and written under its lock, so that two processes over one
+//! directory never decide on stale facts.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -12,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::CaError;
 use super::keep::{Keep, Log};
+use super::limits::{Bucket, Level};
 use super::problem::Problem;
-use super::profile::Profile;
+use super::profile::{BACKDATE, Profile};
 use super::public_key::PublicKey;
 use super::serial::Serial;
 use crate::model::name::Identifier;
@@ -61,12 +63,20 @@ pub(super) struct Certificate {
     pub(super) window: Option<Window>,
 }
 
+impl Certificate {
+    /// When it was issued, which `notBefore` is earlier than.
+    pub(super) fn issued(&self) -> Timestamp {
+        self.validity.not_before.plus(BACKDATE)
+    }
+}
+
 /// One line of the ledger.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Record {
     Account(Account),
     Certificate(Certificate),
+    Level(Level),
 }
 
 /// Everything the ledger says.
@@ -75,6 +85,7 @@ pub(super) struct Books {
     accounts: BTreeMap<AccountId, Account>,
     by_key: HashMap<PublicKey, AccountId>,
     certificates: HashMap<Serial, Certificate>,
+    levels: HashMap<Bucket, i64>,
 }
 
 impl Books {
@@ -98,6 +109,11 @@ impl Books {
         self.certificates.values()
     }
 
+    /// When a bucket is full again, in milliseconds since the Unix epoch; never touched, it is full.
+    pub(super) fn full_at(&self, bucket: &Bucket) -> i64 {
+        self.levels.get(bucket).copied().unwrap_or(i64::MIN)
+    }
+
     fn enter(&mut self, record: Record) {
         match record {
             Record::Account(account) => {
@@ -109,6 +125,9 @@ impl Books {
             }
             Record::Certificate(certificate) => {
                 self.certificates.insert(certificate.serial.clone(), certificate);
+            }
+            Record::Level(Level { bucket, full_at }) => {
+                self.levels.insert(bucket, full_at);
             }
         }
     }

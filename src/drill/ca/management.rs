@@ -5,14 +5,20 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use bytes::Bytes;
+use http::StatusCode;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::behaviour::identifiers;
+use super::incident::Incident;
 use super::ledger::{Certificate, Record};
 use super::problem::Problem;
-use super::renewal_info::window;
+use super::renewal_info::{Advice, advice};
+use super::scene::Requests;
 use super::serial::{CertId, Serial};
 use super::state::Ca;
+use crate::model::name::Identifier;
 use crate::model::time::Window;
 
 pub(super) const MANAGEMENT: &str = "/management";
@@ -48,9 +54,8 @@ struct Move {
 pub(super) async fn move_window(
     State(ca): State<Arc<Ca>>,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
-    let wanted: Move =
-        serde_json::from_slice(&body).map_err(|why| Problem::malformed(why.to_string()))?;
+) -> Result<Json<Advice>, Problem> {
+    let wanted: Move = parse(&body)?;
     let by_id = wanted.cert_id.as_deref().and_then(CertId::parse).map(|id| id.serial);
     let serial = by_id.or_else(|| wanted.serial.as_deref().and_then(Serial::from_hex));
     let serial = serial.ok_or_else(|| Problem::malformed("certID or serial is needed"))?;
@@ -60,5 +65,47 @@ pub(super) async fn move_window(
         let moved = Certificate { window: wanted.window, ..certificate };
         Ok((moved.clone(), vec![Record::Certificate(moved)]))
     })?;
-    Ok(Json(json!({ "suggestedWindow": window(&certificate, ca.now()) })))
+    Ok(Json(advice(&ca, &certificate, ca.now())))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    #[serde(deserialize_with = "identifiers")]
+    identifiers: Vec<Identifier>,
+}
+
+/// Pauses identifiers, for every account; answers with all that are.
+pub(super) async fn pause(State(ca): State<Arc<Ca>>, body: Bytes) -> Result<Json<Value>, Problem> {
+    let Named { identifiers } = parse(&body)?;
+    Ok(Json(json!({ "paused": ca.scene().pause(identifiers) })))
+}
+
+/// Lets identifiers be ordered again; answers with those still paused.
+pub(super) async fn unpause(
+    State(ca): State<Arc<Ca>>,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    let Named { identifiers } = parse(&body)?;
+    Ok(Json(json!({ "paused": ca.scene().unpause(&identifiers) })))
+}
+
+/// Has something happen to certificates: those named by `serials` or `identifiers`, or all there are.
+pub(super) async fn incident(
+    State(ca): State<Arc<Ca>>,
+    body: Bytes,
+) -> Result<StatusCode, Problem> {
+    let incident: Incident = parse(&body)?;
+    let incident = incident.known(ca.now());
+    ca.scene().declare(incident);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// How often this process was asked, by path, and for orders by identifier too.
+pub(super) async fn requests(State(ca): State<Arc<Ca>>) -> Json<Requests> {
+    Json(ca.scene().requests())
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|why| Problem::malformed(why.to_string()))
 }

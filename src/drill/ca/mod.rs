@@ -3,18 +3,27 @@
 //! It obeys RFC 8555 (with EAB, key rollover, revocation), RFC 8737 and RFC 8738 (challenges for names
 //! and addresses), RFC 9773 (renewal information) and the profiles of Let's Encrypt. It validates
 //! over real sockets but only ever dials loopback addresses, and nobody trusts its roots.
+//!
+//! Told so by a [`Behaviour`], it has the limits of Let's Encrypt, incidents and outages too. What it
+//! knows of them it knows by itself: the client it is to try must not share its errors.
 
 mod account;
 mod authority;
 mod authorization;
+mod behaviour;
 mod challenge;
+mod charge;
 mod csr;
+mod denied;
 mod directory;
 mod finalize;
+mod incident;
+mod instant;
 mod issuer;
 mod jws;
 mod keep;
 mod ledger;
+mod limits;
 mod listen;
 mod management;
 mod new_order;
@@ -24,8 +33,10 @@ mod problem;
 mod profile;
 mod public_key;
 mod renewal_info;
+mod resource;
 mod revoke;
 mod routes;
+mod scene;
 mod serial;
 mod serve;
 mod settings;
@@ -33,6 +44,7 @@ mod signed;
 mod state;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod validate;
 mod validate_http;
 mod validate_tls_alpn;
@@ -49,11 +61,13 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use authority::{Authorities, ROOTS, TLS_ROOT, certificate_file};
+pub(crate) use behaviour::Behaviour;
 use directory::DIRECTORY;
 use issuer::Issuer;
 use keep::Keep;
 use ledger::Ledger;
 use management::MANAGEMENT;
+use scene::Scene;
 use serve::Doors;
 pub(crate) use settings::Settings;
 use state::Ca;
@@ -127,7 +141,7 @@ impl Drop for Running {
 ///
 /// Must be called within a tokio runtime, with I/O and time enabled.
 pub(crate) async fn start(settings: Settings) -> Result<Running, CaError> {
-    let Settings { listen, dir, ports, eab, clock } = settings;
+    let Settings { listen, dir, ports, eab, clock, behaviour } = settings;
     let keep = Keep::open(&dir)?;
     let now = clock.now();
     let issuer = Issuer::new(Authorities::open(&keep, now)?);
@@ -145,6 +159,8 @@ pub(crate) async fn start(settings: Settings) -> Result<Running, CaError> {
         ports,
         eab,
         clock,
+        scene: Scene::opening(&behaviour, now).into(),
+        behaviour,
         orders: Default::default(),
         validations: Default::default(),
     });

@@ -10,14 +10,18 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::ledger::AccountId;
+use super::charge::Demand;
+use super::ledger::{AccountId, Certificate};
+use super::nonce::random_text;
 use super::order::{Order, Replaces, Request};
 use super::problem::{Kind, Problem, Subproblem};
 use super::profile::Profile;
+use super::renewal_info::advice;
 use super::serial::CertId;
 use super::signed::ByAccount;
 use super::state::Ca;
 use crate::model::name::{DnsName, Identifier};
+use crate::model::time::Timestamp;
 
 pub(super) const NEW_ORDER: &str = "/new-order";
 
@@ -40,29 +44,61 @@ struct Named {
 /// Answers newOrder.
 pub(super) async fn create(State(ca): State<Arc<Ca>>, by: ByAccount) -> Result<Response, Problem> {
     let wanted: NewOrder = by.payload.json()?;
+    let named = wanted.identifiers.iter().map(|named| named.value.to_ascii_lowercase());
+    ca.scene().count_order(named.collect());
     if wanted.not_before.is_some() || wanted.not_after.is_some() {
         return Err(Problem::malformed("notBefore and notAfter are not supported"));
     }
     let profile = profile(wanted.profile.as_deref())?;
     let identifiers = identifiers(&wanted.identifiers, profile)?;
-    let now = ca.now();
+    expect_not_paused(&ca, &identifiers)?;
+    let (account, now) = (by.account.id, ca.now());
     let mut orders = ca.orders();
-    let replaces = match wanted.replaces {
-        None => None,
-        Some(cert_id) => {
-            let replaces = replaced(&ca, cert_id, by.account.id, &identifiers)?;
-            if orders.replacing(&replaces.serial, now) {
-                return Err(already_replaced());
-            }
-            Some(replaces)
-        }
+    let cert_id = wanted.replaces.filter(|_| ca.behaviour.has_ari());
+    let old = cert_id.as_deref().map(|id| replaced(&ca, id, account, &identifiers)).transpose()?;
+    if old.as_ref().is_some_and(|old| orders.replacing(&old.serial, now)) {
+        return Err(already_replaced());
+    }
+    let unproven = |one: &&Identifier| !orders.authorized(account, one, now);
+    let advised = |old: &Certificate| advice(&ca, old, now).suggested_window.contains(now);
+    let demand = Demand {
+        account,
+        identifiers: &identifiers,
+        unproven: identifiers.iter().filter(unproven).cloned().collect(),
+        on_advice: old.as_ref().is_some_and(advised),
     };
-    let request = Request { identifiers, profile, replaces };
-    let order = Order::new(by.account.id, request, now);
-    let location = [(header::LOCATION, ca.url(format_args!("/order/{}", order.id)))];
-    let view = order.view(&ca.origin, now);
+    ca.ledger.change(|books| match ca.meter(books, now).order(demand) {
+        Ok(records) => Ok(((), records)),
+        Err(denied) => Err(ca.too_many(&denied, now)),
+    })?;
+    let waiting = orders.waiting(account, &identifiers, profile, now);
+    if let Some(order) = waiting.filter(|_| old.is_none() && ca.behaviour.order_reuse) {
+        return Ok(opened(&ca, order, now));
+    }
+    let replaces = cert_id.zip(old).map(|(cert_id, old)| Replaces { cert_id, serial: old.serial });
+    let order = Order::new(account, Request { identifiers, profile, replaces }, now);
+    let answer = opened(&ca, &order, now);
     orders.insert(order, now);
-    Ok((StatusCode::CREATED, location, Json(view)).into_response())
+    Ok(answer)
+}
+
+fn opened(ca: &Ca, order: &Order, now: Timestamp) -> Response {
+    let location = [(header::LOCATION, ca.url(format_args!("/order/{}", order.id)))];
+    (StatusCode::CREATED, location, Json(order.view(&ca.origin, now))).into_response()
+}
+
+/// Refuses what only a person can let go on, in the words of Let's Encrypt.
+fn expect_not_paused(ca: &Ca, identifiers: &[Identifier]) -> Result<(), Problem> {
+    let paused = ca.scene().paused_among(identifiers);
+    if paused.is_empty() {
+        return Ok(());
+    }
+    let (names, ticket) = (paused.join(", "), random_text());
+    let url = ca.url(format_args!("/sfe/v1/unpause?jwt={ticket}"));
+    let detail = format!(
+        "Your account is temporarily prevented from requesting certificates for {names} and possibly others. Please visit: {url}"
+    );
+    Err(Problem::new(Kind::RateLimited, detail))
 }
 
 /// Shows an order.
@@ -177,12 +213,12 @@ fn refusal(identifier: &Identifier, profile: Profile) -> Option<String> {
 /// Finds the certificate to be replaced; refuses as Let's Encrypt does.
 fn replaced(
     ca: &Ca,
-    cert_id: String,
+    cert_id: &str,
     account: AccountId,
     identifiers: &[Identifier],
-) -> Result<Replaces, Problem> {
+) -> Result<Certificate, Problem> {
     let unknown = || field(Problem::not_found("certificate"));
-    let Some(id) = CertId::parse(&cert_id) else {
+    let Some(id) = CertId::parse(cert_id) else {
         return Err(field(Problem::malformed("it is not a certificate identifier")));
     };
     if id.authority_key != ca.issuer.key_id {
@@ -200,7 +236,7 @@ fn replaced(
     if old.replaced_by.is_some() {
         return Err(already_replaced());
     }
-    Ok(Replaces { cert_id, serial: id.serial })
+    Ok(old)
 }
 
 fn already_replaced() -> Problem {
@@ -208,5 +244,5 @@ fn already_replaced() -> Problem {
 }
 
 fn field(problem: Problem) -> Problem {
-    problem.during("could not validate ARI 'replaces' field")
+    problem.during("Could not validate ARI 'replaces' field")
 }

@@ -47,6 +47,11 @@ pub(super) fn random_text() -> String {
     BASE64URL_NOPAD.encode(&random::<16>())
 }
 
+/// A number from 0.0 up to, but not, 1.0.
+pub(super) fn random_share() -> f64 {
+    f64::from(u32::from_ne_bytes(random())) / (f64::from(u32::MAX) + 1.0)
+}
+
 pub(super) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).expect("the system's generator does not fail once seeded");

@@ -135,6 +135,21 @@ impl Orders {
         self.0.values().filter(names)
     }
 
+    /// An order of this account for exactly this that still waits for its client.
+    pub(super) fn waiting(
+        &self,
+        account: AccountId,
+        identifiers: &[Identifier],
+        profile: Profile,
+        now: Timestamp,
+    ) -> Option<&Order> {
+        self.of_account(account).find(|order| {
+            order.request.identifiers == identifiers
+                && order.request.profile == profile
+                && matches!(order.status(now), Status::Pending | Status::Ready)
+        })
+    }
+
     /// Whether an order that may still succeed, or has, replaces this certificate (RFC 9773 §5).
     pub(super) fn replacing(&self, serial: &Serial, now: Timestamp) -> bool {
         self.0.values().any(|order| {

@@ -1,7 +1,7 @@
 //! What the CA answers when it refuses (RFC 8555 §6.7, RFC 7807).
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::{Serialize, Serializer};
 
 use crate::model::name::Identifier;
@@ -24,6 +24,7 @@ pub(super) enum Kind {
     InvalidProfile,
     Malformed,
     OrderNotReady,
+    RateLimited,
     RejectedIdentifier,
     ServerInternal,
     Tls,
@@ -53,6 +54,7 @@ impl Kind {
             Self::InvalidProfile => ("invalidProfile", S::BAD_REQUEST),
             Self::Malformed => ("malformed", S::BAD_REQUEST),
             Self::OrderNotReady => ("orderNotReady", S::FORBIDDEN),
+            Self::RateLimited => ("rateLimited", S::TOO_MANY_REQUESTS),
             Self::RejectedIdentifier => ("rejectedIdentifier", S::BAD_REQUEST),
             Self::ServerInternal => ("serverInternal", S::INTERNAL_SERVER_ERROR),
             Self::Tls => ("tls", S::BAD_REQUEST),
@@ -83,6 +85,9 @@ pub(super) struct Problem {
     algorithms: &'static [&'static str],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     subproblems: Vec<Subproblem>,
+    /// What goes along with it.
+    #[serde(skip)]
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// What is wrong with one of several identifiers (RFC 8555 §6.7.1).
@@ -98,7 +103,8 @@ impl Problem {
     pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (_, status) = kind.row();
         let detail = detail.into();
-        Self { kind, detail, status, algorithms: &[], subproblems: Vec::new() }
+        let (algorithms, subproblems) = (&[][..], Vec::new());
+        Self { kind, detail, status, algorithms, subproblems, headers: Vec::new() }
     }
 
     pub(super) fn malformed(detail: impl Into<String>) -> Self {
@@ -126,6 +132,11 @@ impl Problem {
         Self { subproblems, ..self }
     }
 
+    pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
     /// The same refusal, its detail introduced by what was being done.
     pub(super) fn during(self, what: &str) -> Self {
         Self { detail: format!("{what} :: {}", self.detail), ..self }
@@ -137,6 +148,7 @@ impl IntoResponse for Problem {
         let mut response = (self.status, axum::Json(&self)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response.headers_mut().extend(self.headers);
         response
     }
 }

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::time::{Timestamp, Validity};
+use crate::model::time::{Timestamp, Validity, in_words};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
+/// How far `notBefore` lies in the past, for clients whose clock is slow.
+pub(super) const BACKDATE: Duration = HOUR;
+
 /// A kind of certificate an order may ask for.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Profile {
     Classic,
@@ -23,8 +26,6 @@ impl Profile {
     const ALL: [Self; 3] = [Self::Classic, Self::TlsServer, Self::ShortLived];
     /// What an order gets that names none.
     pub(super) const DEFAULT: Self = Self::Classic;
-    /// How far `notBefore` lies in the past, for clients whose clock is slow.
-    const BACKDATE: Duration = HOUR;
 
     pub(super) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|profile| profile.as_str() == name)
@@ -40,31 +41,24 @@ impl Profile {
 
     fn description(self) -> &'static str {
         match self {
-            Self::Classic => "90 days, with a common name; for DNS names",
-            Self::TlsServer => "45 days, no common name; for DNS names",
-            Self::ShortLived => "160 hours, no common name; for DNS names and IP addresses",
+            Self::Classic => "with a common name; for DNS names",
+            Self::TlsServer => "no common name; for DNS names",
+            Self::ShortLived => "no common name; for DNS names and IP addresses",
         }
     }
 
     /// The `profiles` member of the directory's metadata.
-    pub(super) fn offered() -> BTreeMap<&'static str, &'static str> {
-        Self::ALL.into_iter().map(|profile| (profile.as_str(), profile.description())).collect()
+    pub(super) fn offered(lifetime: impl Fn(Self) -> Duration) -> BTreeMap<&'static str, String> {
+        let describe = |one: Self| format!("{}, {}", in_words(lifetime(one)), one.description());
+        Self::ALL.into_iter().map(|profile| (profile.as_str(), describe(profile))).collect()
     }
 
-    fn lifetime(self) -> Duration {
+    /// How long its certificates live unless the CA is told otherwise.
+    pub(super) fn lifetime(self) -> Duration {
         match self {
             Self::Classic => 90 * DAY,
             Self::TlsServer => 45 * DAY,
             Self::ShortLived => 160 * HOUR,
-        }
-    }
-
-    /// The life of a certificate issued at `now`; its last second counts.
-    pub(super) fn validity(self, now: Timestamp) -> Validity {
-        let not_before = now.minus(Self::BACKDATE);
-        Validity {
-            not_before,
-            not_after: not_before.plus(self.lifetime() - Duration::from_secs(1)),
         }
     }
 
@@ -94,6 +88,12 @@ impl Profile {
     }
 }
 
+/// The life of a certificate issued at `now`; its last second counts.
+pub(super) fn validity(now: Timestamp, lifetime: Duration) -> Validity {
+    let not_before = now.minus(BACKDATE);
+    Validity { not_before, not_after: not_before.plus(lifetime - Duration::from_secs(1)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,7 +107,7 @@ mod tests {
             (Profile::Classic, "2027-02-19T23:59:59Z", 90 * DAY),
         ];
         for (profile, not_after, lifetime) in table {
-            let validity = profile.validity(now);
+            let validity = validity(now, profile.lifetime());
             assert_eq!(validity.not_before.to_string(), "2026-11-22T00:00:00Z");
             assert_eq!(validity.not_after.to_string(), not_after, "{profile:?}");
             assert_eq!(validity.lifetime(), lifetime, "{profile:?}");

@@ -19,6 +19,7 @@ use super::problem::Problem;
 use super::renewal_info;
 use super::revoke::{self, REVOKE};
 use super::state::Ca;
+use super::trouble;
 
 pub(super) const CRL: &str = "/crl";
 
@@ -48,10 +49,15 @@ pub(super) fn secure(ca: &Arc<Ca>) -> Router {
         .route("/management/roots", get(management::roots))
         .route("/management/orders/{identifier}", get(management::orders))
         .route("/management/renewal-info", post(management::move_window))
+        .route("/management/pause", post(management::pause))
+        .route("/management/unpause", post(management::unpause))
+        .route("/management/incident", post(management::incident))
+        .route("/management/requests", get(management::requests))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(from_fn_with_state(Arc::clone(ca), stamp))
+        .layer(from_fn_with_state(Arc::clone(ca), trouble::befall))
         .with_state(Arc::clone(ca))
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::behaviour::Behaviour;
 use crate::model::challenge::ValidationPorts;
 use crate::model::time::Clock;
 
@@ -23,4 +24,5 @@ pub(crate) struct Settings {
     /// External account keys by key identifier (RFC 8555 §7.3.4); when not empty, one of them is required.
     pub(crate) eab: BTreeMap<String, Zeroizing<Vec<u8>>>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) behaviour: Behaviour,
 }

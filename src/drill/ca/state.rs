@@ -7,10 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
+use super::behaviour::Behaviour;
+use super::charge::Meter;
+use super::denied::Denied;
 use super::issuer::Issuer;
-use super::ledger::Ledger;
+use super::ledger::{Books, Ledger};
 use super::nonce::Nonces;
 use super::order::Orders;
+use super::problem::Problem;
+use super::scene::Scene;
 use crate::model::challenge::ValidationPorts;
 use crate::model::time::{Clock, Timestamp};
 
@@ -26,6 +31,8 @@ pub(super) struct Ca {
     pub(super) ports: Arc<ValidationPorts>,
     pub(super) eab: BTreeMap<String, Zeroizing<Vec<u8>>>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) behaviour: Behaviour,
+    pub(super) scene: Mutex<Scene>,
     pub(super) orders: Mutex<Orders>,
     pub(super) validations: Mutex<JoinSet<()>>,
 }
@@ -42,6 +49,21 @@ impl Ca {
     /// The orders, locked: never hold them across an `await`, nor take them inside [`Ledger::change`].
     pub(super) fn orders(&self) -> MutexGuard<'_, Orders> {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The scene, locked: held for a moment only, and nothing else is locked meanwhile.
+    pub(super) fn scene(&self) -> MutexGuard<'_, Scene> {
+        self.scene.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The buckets of the limits in force, as the books have them.
+    pub(super) fn meter<'a>(&'a self, books: &'a Books, now: Timestamp) -> Meter<'a> {
+        Meter { limits: &self.behaviour.limits, books, now }
+    }
+
+    /// The refusal of what meets an empty bucket.
+    pub(super) fn too_many(&self, denied: &Denied, now: Timestamp) -> Problem {
+        denied.problem(self.behaviour.retry_after, now)
     }
 
     /// Runs a validation beside the requests; it ends with the CA.

@@ -232,6 +232,24 @@ impl Client {
         }
     }
 
+    /// Has an identifier looked for that shows nothing.
+    pub(super) async fn fail(&self, order: &Value) {
+        let url = order["authorizations"][0].as_str().unwrap();
+        let authorization = self.fetch(url).await.json();
+        let challenge = challenge(&authorization, "http-01");
+        self.post(challenge["url"].as_str().unwrap(), &json!({})).await;
+        assert_eq!(self.decided(url).await["status"], "invalid");
+    }
+
+    /// Asks the management, by POST if there is something to say.
+    pub(super) async fn manage(&self, ca: &Running, path: &str, body: Option<Value>) -> Answer {
+        let url = format!("{}/{path}", ca.management);
+        match body {
+            Some(body) => self.send(Method::POST, &url, body.to_string().into_bytes()).await,
+            None => self.send(Method::GET, &url, Vec::new()).await,
+        }
+    }
+
     /// Polls an authorization until it is no longer pending; validation itself has a deadline.
     pub(super) async fn decided(&self, url: &str) -> Value {
         loop {

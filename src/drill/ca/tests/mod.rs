@@ -1,10 +1,13 @@
 //! The CA driven over its sockets: by instant-acme, by requests signed by hand, by openssl.
 
+mod advice;
 mod client;
 mod issuance;
+mod limits;
 mod protocol;
 mod renewal;
 mod solver;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +17,7 @@ use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::{Running, Settings, start};
+use super::{Behaviour, Running, Settings, start};
 use crate::model::challenge::ValidationPorts;
 use crate::model::time::{Clock, Timestamp};
 use solver::Solver;
@@ -70,11 +73,17 @@ impl Rig {
             ports: Arc::clone(&self.ports),
             eab: BTreeMap::new(),
             clock: Arc::<TestClock>::clone(&self.clock),
+            behaviour: Behaviour::default(),
         }
     }
 
     async fn start(&self) -> Running {
         start(self.settings()).await.unwrap()
+    }
+
+    async fn start_behaving(&self, toml: &str) -> Running {
+        let behaviour = Behaviour::parse(toml).unwrap();
+        start(Settings { behaviour, ..self.settings() }).await.unwrap()
     }
 
     async fn start_with_eab(&self, kid: &str, key: &[u8]) -> Running {

@@ -1,0 +1,46 @@
+//! `drill ca --behaviour`: the agent before a CA that says no, or whose answers get lost.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::need;
+use crate::support::agent::Agent;
+use crate::support::ca::Ca;
+
+#[test]
+fn a_behaviour_that_is_not_understood_is_named_with_its_line() {
+    let agent = Agent::new();
+    let file = agent.path("behaviour.toml");
+    let path = file.to_str().unwrap();
+    let args = ["drill", "ca", "--behaviour", path];
+    let _ = agent.run(&args).exits(2).says(&["cannot use", path, "No such file"]);
+    fs::write(&file, "ari = false\nlimits = \"buypass\"\n").unwrap();
+    let _ = agent.run(&args).exits(2).says(&[path, "line 2: unknown variant `buypass`"]);
+}
+
+#[test]
+fn what_is_paused_is_issued_once_it_no_longer_is() {
+    need!("curl");
+    let ca = Ca::behaving("paused = [\"a.example\"]");
+    let agent = ca.agent();
+    let refused = agent.run(&["issue", "-d", "a.example"]);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    let _ = refused.says(&["prevented from requesting certificates for a.example"]);
+    assert_eq!((ca.asked("a.example"), ca.issued()), (1, 0));
+    ca.manage("unpause", Some(json!({ "identifiers": ["a.example"] })));
+    let _ = agent.run(&["issue", "-d", "a.example"]).exits(0);
+    assert_eq!((ca.asked("a.example"), ca.issued()), (2, 1));
+}
+
+#[test]
+fn a_certificate_whose_announcement_was_lost_is_fetched_not_ordered_anew() {
+    need!("curl", "openssl");
+    let ca = Ca::behaving("[[lose]]\npath = \"finalize\"\ncount = 1");
+    let agent = ca.agent();
+    let _ = agent.run(&["issue", "-d", "a.example"]).exits(3);
+    assert_eq!(ca.issued(), 1);
+    let _ = agent.run(&["issue", "-d", "a.example"]).exits(0);
+    agent.assert_live_pair("a.example");
+    assert_eq!((ca.asked("a.example"), ca.issued()), (1, 1));
+}
