@@ -996,13 +996,17 @@ _acmeagent() {
             return 0
             ;;
         acmeagent__subcmd__renew)
-            opts="-q -v -h --dry-run --force --jobs --home --json --quiet --verbose --color --help"
+            opts="-q -v -h --dry-run --force --jobs --max-wait --loop --home --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-wait)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

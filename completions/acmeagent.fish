@@ -82,12 +82,14 @@ complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -s q -l quiet
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -s v -l verbose -d 'Say more: each step and how long it took'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l jobs -d 'How many certificates to work on at once' -r
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l max-wait -d 'Wait for what becomes due within this time, as in 30m, and renew it at its exact instant' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l home -d 'Directory of settings and certificates' -r -F
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l dry-run -d 'Rehearse with the CA\'s staging environment; keep and deploy nothing'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l force -d 'Renew although nothing is due'
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l loop -d 'Stay until told to stop, and renew each certificate at its exact instant (for containers and services; SIGHUP makes it look at all settings again)'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l json -d 'Print one JSON document on standard output'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -s q -l quiet -d 'Say nothing but errors'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -s v -l verbose -d 'Say more: each step and how long it took'

@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | 8 | `cli` | people: arguments, reports, exit codes |
 //! | 7 | `drill` | an ACME CA of our own, to rehearse against |
-//! | 6 | `agent` | wiring: real clocks, disks, CAs; one pass over what is due |
+//! | 6 | `agent` | wiring: real clocks, disks, CAs; one pass over what is due, or one after another |
 //! | 5 | `pipeline`, `config` | one certificate's walk from wanted to served; files to settings |
 //! | 4 | `store`, `acme`, `challenge`, `deploy`, `probe` | one part of the world each, and not each other |
 //! | 3 | `schedule`, `pipeline::machine` | judgement: when, and what may follow what |

@@ -6,6 +6,7 @@
 
 mod account;
 mod bad_input;
+mod cadence;
 mod certbot;
 mod check;
 #[cfg(target_arch = "x86_64")]
@@ -28,6 +29,7 @@ mod powercut;
 mod renew;
 mod rollback;
 mod snapshot;
+mod stay;
 mod support;
 
 /// What watches every change of the disk reads the registers of one processor only.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::cadence::OFTEN_ENOUGH;
 use super::plan::Standing;
 use super::{Agent, Trouble};
 use crate::certificate::{Chain, Expectation, Key, Roots, pair_matches, verify_served};
@@ -21,6 +22,9 @@ const WARNING: f64 = 0.5;
 const LATE: Duration = Duration::from_secs(2 * 3600);
 /// Nobody looked for this long although it was time: the timer is probably dead.
 const SILENCE: Duration = Duration::from_secs(24 * 3600);
+/// What to do about silence.
+pub(super) const TIMER: &str =
+    "is the timer or cron job that runs `acmeagent renew` enabled, or its service with --loop up?";
 
 /// Collects findings about one subject.
 pub(crate) struct Findings {
@@ -43,7 +47,7 @@ impl Findings {
         self.found.push(Finding { subject, reason, severity, message, hint: None });
     }
 
-    fn hint(&mut self, hint: impl Into<String>) {
+    pub(super) fn hint(&mut self, hint: impl Into<String>) {
         if let Some(last) = self.found.last_mut() {
             last.hint = Some(hint.into());
         }
@@ -136,6 +140,10 @@ impl Agent {
         let settings = self.settings(name)?.map(|(settings, _)| settings);
         self.audit_live(name, &standing, roots, &mut findings)?;
         self.audit_plans(&standing, settings.as_ref(), &mut findings, now);
+        if let Some(too_coarse) = self.too_coarse(&standing) {
+            findings.add(Severity::Warning, "cadence", too_coarse.to_string());
+            findings.hint(OFTEN_ENOUGH);
+        }
         Ok(findings.found)
     }
 
@@ -229,7 +237,7 @@ impl Agent {
         if let Some(at) = overdue {
             let text = format!("no run took it up for {}", in_words(now.since(at)));
             findings.add(Severity::Critical, "silence", text);
-            findings.hint("is the timer or cron job that runs `acmeagent renew` enabled?");
+            findings.hint(TIMER);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod authorities;
+mod cadence;
 pub(crate) mod clock;
 pub(crate) mod home;
 mod hooks_once;
@@ -9,6 +10,7 @@ mod plan;
 pub(crate) mod put_back;
 mod record;
 mod revoke;
+pub(crate) mod serve;
 mod standing;
 pub(crate) mod tick;
 mod trouble;

@@ -9,6 +9,7 @@ use crate::pipeline::Task;
 use crate::schedule::window::Seed;
 use crate::schedule::{self, Advice, Due, History, Reason};
 use crate::store::archive::Meta;
+use crate::store::index::Wake;
 use crate::store::journal::State as Facts;
 
 /// A certificate as it stands, gathered before anything is judged.
@@ -202,7 +203,7 @@ pub(crate) fn ask_at(standing: &Standing, now: Timestamp) -> Option<Timestamp> {
     Some(advice(&standing.facts, meta, now).map_or(now, |advice| advice.poll_at))
 }
 
-/// When the certificate wants to be looked at next, whatever for.
+/// What the index is to know of a certificate: when it wants to be looked at next, whatever for.
 ///
 /// `ask_at` is when to ask for advice; what was just asked in vain is not to be asked at once.
 pub(crate) fn wake(
@@ -211,8 +212,9 @@ pub(crate) fn wake(
     seed: &Seed,
     ask_at: Option<Timestamp>,
     now: Timestamp,
-) -> Timestamp {
-    let acts = match plan(standing, settings, seed, Insistence::default(), now) {
+) -> Wake {
+    let plan = plan(standing, settings, seed, Insistence::default(), now);
+    let acts = match plan {
         Plan::Do(..) | Plan::Wait(Due::Now(_)) => now,
         Plan::Wait(Due::At(at, _) | Due::Blocked(at, _)) => at,
     };
@@ -221,7 +223,14 @@ pub(crate) fn wake(
     let deploys = undeployed(standing, now).and_then(|(_, waits_until)| waits_until);
     let live = standing.live.as_ref().filter(|_| pin_holds(standing, now));
     let unpins = live.map(|(_, meta)| schedule::window::last_twentieth(meta.validity));
-    [asks, deploys, unpins].into_iter().flatten().fold(acts, Timestamp::min)
+    let at = [asks, deploys, unpins].into_iter().flatten().fold(acts, Timestamp::min);
+    Wake { failing: matches!(plan, Plan::Wait(Due::Blocked(..))), ..at_once(standing, at) }
+}
+
+/// What the index is to know of a certificate that wants to be looked at then.
+pub(crate) fn at_once(standing: &Standing, now: Timestamp) -> Wake {
+    let expires = standing.live.as_ref().map(|(_, meta)| meta.validity.not_after);
+    Wake { at: Some(now), expires, failing: false }
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ impl Agent {
         }
         let ask_at = ask_at(&standing, now);
         let wake = self.settle(lock, &wish.settings, &mut standing, ask_at)?;
-        self.store().update_index(lock.name(), Some(wake))?;
+        self.store().update_index(lock.name(), wake)?;
         done.standing = standing;
         Ok(done)
     }

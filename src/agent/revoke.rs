@@ -6,6 +6,7 @@ use crate::certificate::{Chain, Key, pair_matches};
 use crate::model::generation::Generation;
 use crate::model::name::CertName;
 use crate::pipeline::{Application, Cause};
+use crate::store::index::Wake;
 
 impl Agent {
     /// Revokes a generation and marks it bad, so that the next `renew` orders another with a new key.
@@ -46,7 +47,9 @@ impl Agent {
         }
         facts.pin = facts.pin.filter(|pin| !facts.bad.contains(&pin.generation));
         self.store().save_state(&lock, &facts)?;
-        self.store().update_index(name, Some(self.hands.clock.now()))?;
+        // What is revoked has no runway left, whenever it expires.
+        let wake = Wake { at: Some(self.hands.clock.now()), ..Wake::default() };
+        self.store().update_index(name, wake)?;
         Ok(generation)
     }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use super::plan::{Insistence, ask_at, wake};
-use super::work::{Done, Wish};
+use super::plan::{Insistence, ask_at, at_once, wake};
+use super::work::{Done, Ended, Wish};
 use super::{Agent, Trouble, certificates, exists};
 use crate::model::event::Event;
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;
-use crate::store::index::IndexRead;
+use crate::store::index::{IndexRead, Wake};
 
 /// What one pass is to look at, and how hard.
 #[derive(Clone, Debug)]
@@ -22,17 +22,42 @@ pub(crate) struct Pass {
     pub(crate) jobs: usize,
 }
 
+/// The certificates a pass is about.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Candidates {
+    /// To be looked at, the one with the least runway first.
+    pub(crate) due: Vec<CertName>,
+    /// To be told of: they failed, and their next attempt is not due.
+    pub(crate) failing: Vec<CertName>,
+}
+
+impl Candidates {
+    /// Sorts by what is known of each; what wakes never is neither.
+    fn of(mut wakes: Vec<(CertName, Wake)>, now: Timestamp) -> Self {
+        wakes.sort_by_key(|(_, wake)| wake.expires);
+        let mut found = Self::default();
+        for (name, wake) in wakes {
+            if wake.at.is_some_and(|at| at <= now) {
+                found.due.push(name);
+            } else if wake.failing {
+                found.failing.push(name);
+            }
+        }
+        found
+    }
+}
+
 /// What a pass looked at, and when each wants to be looked at next: told to the index in one go,
 /// because a pass over a thousand must not write the whole index a thousand times.
 #[derive(Default)]
-pub(super) struct LookedAt(Mutex<Vec<(CertName, Timestamp)>>);
+pub(super) struct LookedAt(Mutex<Vec<(CertName, Wake)>>);
 
 impl LookedAt {
-    pub(super) fn note(&self, name: &CertName, wake: Timestamp) {
+    pub(super) fn note(&self, name: &CertName, wake: Wake) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((name.clone(), wake));
     }
 
-    fn take(&self) -> Vec<(CertName, Timestamp)> {
+    fn take(&self) -> Vec<(CertName, Wake)> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -79,40 +104,61 @@ impl Agent {
             .await
     }
 
-    /// The certificates a pass is to look at.
-    pub(crate) fn candidates(&self, pass: &Pass) -> Result<Vec<CertName>, Trouble> {
+    /// The certificates a pass is to look at, and those it is to tell of.
+    pub(crate) fn candidates(&self, pass: &Pass) -> Result<Candidates, Trouble> {
         if !pass.names.is_empty() {
-            return Ok(pass.names.clone());
+            return Ok(self.by_runway(pass.names.clone()));
         }
         let store = self.store();
         let now = self.hands.clock.now();
         match store.due_from_index(now)? {
-            _ if pass.force => Ok(certificates(store)?),
-            IndexRead::Fresh { due, .. } => {
-                Ok(due.into_iter().filter(|name| exists(store, name)).collect())
+            _ if pass.force => Ok(self.by_runway(certificates(store)?)),
+            IndexRead::Fresh { due, failing, .. } => {
+                let due = due.into_iter().filter(|name| exists(store, name)).collect();
+                Ok(Candidates { due, failing })
             }
             IndexRead::Stale(stamp) => {
                 let names = certificates(store)?.into_iter();
-                let wake = |name: CertName| (name.clone(), Some(self.wake_of(&name, now)));
-                let wakes: Vec<_> = names.map(wake).collect();
+                let wakes: Vec<_> =
+                    names.map(|name| (name.clone(), self.wake_of(&name, now))).collect();
                 store.rebuild_index(&stamp, &wakes)?;
-                let due = wakes.into_iter().filter(|(_, wake)| wake.is_some_and(|at| at <= now));
-                Ok(due.map(|(name, _)| name).collect())
+                Ok(Candidates::of(wakes, now))
             }
         }
+    }
+
+    /// All of them, the one with the least runway first; where it cannot be told, that is none.
+    fn by_runway(&self, mut names: Vec<CertName>) -> Candidates {
+        let now = self.hands.clock.now();
+        names.sort_by_cached_key(|name| {
+            self.standing(name).ok().and_then(|standing| at_once(&standing, now).expires)
+        });
+        Candidates { due: names, failing: Vec::new() }
+    }
+
+    /// Tells of those that failed and wait for their next attempt, without looking any further.
+    pub(crate) fn still_failing(&self, names: &[CertName]) -> Vec<Done> {
+        let names = names.iter().filter(|name| exists(self.store(), name));
+        let told = names.map(|name| match self.standing(name) {
+            Ok(standing) => Done { standing, ..Done::new(name.clone(), Ended::Retry) },
+            Err(trouble) => self.refused(name, trouble),
+        });
+        told.collect()
     }
 
     /// When a certificate wants to be looked at; at once where that cannot be told.
     ///
     /// At once is a second ago: so it is told from what other runs note from now on.
-    fn wake_of(&self, name: &CertName, now: Timestamp) -> Timestamp {
-        let at_once = now.minus(Duration::from_secs(1));
-        let (Ok(Some((settings, _))), Ok(standing)) = (self.settings(name), self.standing(name))
-        else {
-            return at_once;
+    fn wake_of(&self, name: &CertName, now: Timestamp) -> Wake {
+        let moment_ago = now.minus(Duration::from_secs(1));
+        let Ok(standing) = self.standing(name) else {
+            return Wake { at: Some(moment_ago), ..Wake::default() };
+        };
+        let Ok(Some((settings, _))) = self.settings(name) else {
+            return at_once(&standing, moment_ago);
         };
         let seed = self.seed(&standing);
         let wake = wake(&standing, &settings, &seed, ask_at(&standing, now), now);
-        if wake <= now { at_once } else { wake }
+        if wake.at.is_some_and(|at| at <= now) { at_once(&standing, moment_ago) } else { wake }
     }
 }

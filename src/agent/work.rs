@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::unistd::{Group, User};
 
-use super::plan::{Insistence, Plan, Standing, Why, plan, wake};
+use super::plan::{Insistence, Plan, Standing, Why, at_once, plan, wake};
 use super::{Agent, Trouble};
 use crate::config::cert::CertSettings;
 use crate::config::choice::Permissions;
@@ -15,9 +15,10 @@ use crate::model::event::{Event, Phase};
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;
 use crate::pipeline::{Authority, Cause, Outcome, Run, Task, Wanted};
-use crate::schedule::Due;
+use crate::schedule::{Due, Exemption};
 use crate::store::StoreError;
 use crate::store::disk::Access;
+use crate::store::index::Wake;
 use crate::store::journal::NextRenewal;
 use crate::store::lock::Lock;
 use crate::store::recover::LiveRecovery;
@@ -69,7 +70,7 @@ pub(crate) struct Done {
     /// Whether `standing` says how things are; not where the store cannot be read.
     pub(crate) is_readable: bool,
     pub(crate) phases: Vec<(Phase, Duration)>,
-    pub(crate) ari_exempt: Option<bool>,
+    pub(crate) ari_exempt: Option<Exemption>,
 }
 
 impl Done {
@@ -264,7 +265,8 @@ impl Agent {
     ) -> Result<Done, Trouble> {
         if !wish.insistence.is_none() {
             // Should this run be cut off, the next one takes it up, due or not.
-            self.store().update_index(lock.name(), Some(self.hands.clock.now()))?;
+            let wake = at_once(standing, self.hands.clock.now());
+            self.store().update_index(lock.name(), wake)?;
         }
         let orders = task.generation().is_none();
         let interrupted = standing.facts.intent.is_some();
@@ -319,7 +321,7 @@ impl Agent {
         settings: &CertSettings,
         standing: &mut Standing,
         ask_at: Option<Timestamp>,
-    ) -> Result<Timestamp, Trouble> {
+    ) -> Result<Wake, Trouble> {
         let now = self.hands.clock.now();
         let seed = self.seed(standing);
         let next = match plan(standing, settings, &seed, Insistence::default(), now) {
@@ -346,17 +348,12 @@ impl Agent {
     }
 
     /// Tells the index when to look again; a pass does it for all it looked at when it ends.
-    fn look_again(
-        &self,
-        lock: &Lock,
-        insistence: Insistence,
-        wake: Timestamp,
-    ) -> Result<(), Trouble> {
+    fn look_again(&self, lock: &Lock, insistence: Insistence, wake: Wake) -> Result<(), Trouble> {
         if insistence.is_none() {
             self.looked_at.note(lock.name(), wake);
             return Ok(());
         }
-        Ok(self.store().update_index(lock.name(), Some(wake))?)
+        Ok(self.store().update_index(lock.name(), wake)?)
     }
 
     /// Saves the facts if there is anything new in them: every save waits for the disk twice.

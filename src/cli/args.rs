@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -242,6 +243,14 @@ pub(crate) struct Renew {
     #[arg(long, value_name = "N", default_value_t = 16)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: u16,
+    /// Wait for what becomes due within this time, as in 30m, and renew it at its exact instant
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(conflicts_with_all = ["names", "dry_run", "force"])]
+    pub(crate) max_wait: Option<Duration>,
+    /// Stay until told to stop, and renew each certificate at its exact instant (for containers
+    /// and services; SIGHUP makes it look at all settings again)
+    #[arg(long = "loop", conflicts_with_all = ["names", "dry_run", "force", "max_wait"])]
+    pub(crate) stay: bool,
 }
 
 /// Say whether certificates are valid, fresh and whole, as a monitoring plugin

@@ -55,8 +55,12 @@ fn gather(context: &Context, args: &Check) -> Result<Vec<Finding>, Failure> {
     }
     let agent = context.reader()?;
     let mut findings = Vec::new();
-    for name in context.named_or_all(&args.names)? {
-        findings.extend(agent.audit(&name, roots.as_ref())?);
+    let names = context.named_or_all(&args.names)?;
+    for name in &names {
+        findings.extend(agent.audit(name, roots.as_ref())?);
+    }
+    if !names.is_empty() {
+        findings.extend(agent.audit_runs(&names)?);
     }
     Ok(findings)
 }

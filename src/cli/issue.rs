@@ -45,6 +45,7 @@ pub(super) fn run(context: &Context, args: &Issue) -> Result<Report, Failure> {
     let wish = Wish { name, settings, new_settings, insistence, agree_terms, may_register: true };
     let agent = context.agent()?;
     let done = context.block_on(async { agent.work_alone(wish).await })?;
+    agent.notice_cadence(&done);
     Ok(renew::report(context, agent.store().layout(), &[done], false))
 }
 

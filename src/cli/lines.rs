@@ -7,7 +7,7 @@ use crate::agent::authorities::EMBEDDED;
 use crate::agent::{Done, Ended, Standing};
 use crate::model::name::CertName;
 use crate::model::time::{Timestamp, Validity, in_words};
-use crate::schedule::until_in_words;
+use crate::schedule::{Exemption, until_in_words};
 use crate::store::layout::Layout;
 
 /// The facts of a certificate as it stands.
@@ -43,6 +43,7 @@ pub(crate) fn of_standing(
         }),
         outcome: None,
         ari_exempt: None,
+        ari_exempt_reason: None,
         phases: Vec::new(),
         error: None,
     }
@@ -52,7 +53,8 @@ pub(crate) fn of_standing(
 pub(crate) fn of_done(done: &Done, layout: &Layout, now: Timestamp) -> CertificateLine {
     let mut line = of_standing(&done.name, &done.standing, layout, now);
     line.outcome = Some(outcome(done.ended));
-    line.ari_exempt = done.ari_exempt;
+    line.ari_exempt = done.ari_exempt.map(Exemption::holds);
+    line.ari_exempt_reason = done.ari_exempt.map(|exemption| exemption.to_string());
     line.phases = (done.phases.iter())
         .map(|(phase, took)| PhaseTime {
             phase: phase.as_str(),
@@ -155,9 +157,8 @@ pub(crate) fn text(line: &CertificateLine, done: &Done, layout: &Layout, now: Ti
         text += &format!("  renewal    {}: {}\n", span(next.at, now), next.reason);
     }
     text += &format!("  files      {}/{{fullchain,privkey,cert,chain}}.pem\n", line.live_dir);
-    if done.ari_exempt == Some(false) && generation.number() > 1 {
-        text +=
-            "  limits     this order counts against the CA's rate limits (not inside its window)\n";
+    if let Some(why) = done.ari_exempt.filter(|e| !e.holds() && generation.number() > 1) {
+        text += &format!("  limits     this order counts against the CA's rate limits ({why})\n");
     }
     text
 }

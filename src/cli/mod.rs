@@ -52,6 +52,7 @@ fn dispatch(context: &Context, verb: Verb) -> ExitCode {
     let word = verb.word();
     let result = match verb {
         Verb::Issue(args) => issue::run(context, &args),
+        Verb::Renew(args) if args.stay => return renew::stay::ever(context, &args),
         Verb::Renew(args) => renew::run(context, &args),
         Verb::Check(args) => return check::run(context, &args),
         Verb::Rollback(args) => rollback::run(context, &args),

@@ -5,48 +5,70 @@ use super::context::Context;
 use super::exit::Exit;
 use super::report::{Failure, Report};
 use super::{failure, lines, rehearsal};
-use crate::agent::tick::Pass;
+use crate::agent::tick::{Candidates, Pass};
 use crate::agent::{Done, Ended};
 use crate::schedule::until_in_words;
 use crate::store::index::IndexRead;
 use crate::store::layout::Layout;
 
+pub(super) mod stay;
+
 pub(super) fn run(context: &Context, args: &Renew) -> Result<Report, Failure> {
     if args.dry_run {
         return rehearsal::of_renewals(context, &context.named_or_all(&args.names)?);
     }
-    let everything = args.names.is_empty() && !args.force;
-    if let Some(idle) = nothing_due(context).filter(|_| everything) {
-        return Ok(idle);
+    if let Some(most) = args.max_wait {
+        return stay::a_while(context, args, most);
     }
-    let names = context.named(&args.names)?;
-    let pass = Pass { names, force: args.force, jobs: usize::from(args.jobs) };
+    let unattended = args.names.is_empty() && !args.force;
+    if unattended {
+        context.store().note_run(context.now(), false);
+        if let Some(idle) = nothing_due(context)? {
+            return Ok(idle);
+        }
+    }
+    let pass = pass(context, args)?;
     let agent = context.agent()?;
-    let due = agent.candidates(&pass)?;
+    let Candidates { due, failing } = agent.candidates(&pass)?;
     let jobs = pass.jobs.min(due.len());
-    let done = context.block_on_jobs(jobs, async { agent.renew(due, &pass).await })?;
-    if let Some(idle) = nothing_due(context).filter(|_| everything && done.is_empty()) {
+    let mut done = context.block_on_jobs(jobs, async { agent.renew(due, &pass).await })?;
+    done.extend(agent.still_failing(&failing));
+    if done.is_empty()
+        && let Some(idle) = nothing_due(context)?
+    {
         return Ok(idle);
     }
-    Ok(report(context, agent.store().layout(), &done, everything))
+    Ok(report(context, agent.store().layout(), &done, unattended))
 }
 
-/// The answer when the index shows that nothing is due: no certificate is looked at for it.
-fn nothing_due(context: &Context) -> Option<Report> {
+fn pass(context: &Context, args: &Renew) -> Result<Pass, Failure> {
+    let names = context.named(&args.names)?;
+    Ok(Pass { names, force: args.force, jobs: usize::from(args.jobs) })
+}
+
+/// The answer when the index shows that nothing is due: of those that are failing how they stand,
+/// and no other certificate is looked at.
+fn nothing_due(context: &Context) -> Result<Option<Report>, Failure> {
     let now = context.now();
-    match context.store().due_from_index(now) {
-        Ok(IndexRead::Fresh { due, held, next }) if due.is_empty() => {
-            let next =
-                next.map(|at| format!("; the next looks after itself {}", until_in_words(at, now)));
-            let held = match held {
-                1 => "1 certificate".to_owned(),
-                several => format!("{several} certificates"),
-            };
-            let text = format!("nothing is due of {held}{}\n", next.unwrap_or_default());
-            Some(Report { text, ..Report::default() })
+    let (failing, held, next) = match context.store().due_from_index(now) {
+        Ok(IndexRead::Fresh { due, failing, held, next }) if due.is_empty() => {
+            (failing, held, next)
         }
-        _ => None,
+        _ => return Ok(None),
+    };
+    if !failing.is_empty() {
+        let done = context.reader()?.still_failing(&failing);
+        if !done.is_empty() {
+            return Ok(Some(report(context, &context.layout, &done, true)));
+        }
     }
+    let next = next.map(|at| format!("; the next looks after itself {}", until_in_words(at, now)));
+    let held = match held {
+        1 => "1 certificate".to_owned(),
+        several => format!("{several} certificates"),
+    };
+    let text = format!("nothing is due of {held}{}\n", next.unwrap_or_default());
+    Ok(Some(Report { text, ..Report::default() }))
 }
 
 /// What a run over several certificates says. Unasked, those with nothing to do are passed over.

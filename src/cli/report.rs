@@ -75,6 +75,7 @@ pub(crate) struct CertificateLine {
     pub(crate) next_renewal: Option<NextRenewal>,
     pub(crate) outcome: Option<&'static str>,
     pub(crate) ari_exempt: Option<bool>,
+    pub(crate) ari_exempt_reason: Option<String>,
     pub(crate) phases: Vec<PhaseTime>,
     pub(crate) error: Option<Failure>,
 }

@@ -18,7 +18,7 @@ use crate::model::generation::Generation;
 use crate::model::name::Identifier;
 use crate::model::time::in_words;
 use crate::pipeline::machine::{Acquire, State};
-use crate::schedule::ari_exempts;
+use crate::schedule::Exemption;
 use crate::store::StoreError;
 use crate::store::archive::{GenerationFiles, Meta};
 use crate::store::journal::OrderJournal;
@@ -154,6 +154,7 @@ impl Run<'_> {
         if let Some(order) = self.resume(account, profile.as_deref()).await? {
             return Ok(order);
         }
+        let offers = self.authority().session().await?.directory().offers_renewal_info();
         let mut wanted = NewOrder {
             identifiers: self.wanted.identifiers.to_vec(),
             profile: profile.clone(),
@@ -170,7 +171,9 @@ impl Run<'_> {
         let order = opened?;
         let advice =
             self.facts.ari.as_ref().filter(|ari| wanted.replaces.as_ref() == Some(&ari.cert_id));
-        self.ari_exempt = Some(ari_exempts(advice.map(|ari| ari.window), self.hands.clock.now()));
+        let window = advice.map(|ari| ari.window);
+        let (replaces, now) = (wanted.replaces.is_some(), self.hands.clock.now());
+        self.ari_exempt = Some(Exemption::of(offers, replaces, window, now));
         self.facts.order = Some(OrderJournal {
             url: order.url().to_owned(),
             ca: self.authority().name().to_owned(),

@@ -29,6 +29,7 @@ use crate::model::event::{Event, Phase, Sink};
 use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};
 use crate::model::time::Clock;
+use crate::schedule::Exemption;
 use crate::store::Store;
 use crate::store::disk::Access;
 use crate::store::journal::State as Facts;
@@ -110,7 +111,7 @@ pub(crate) struct Run<'a> {
     pub(crate) usable: Vec<ChallengeKind>,
     pub(crate) phases: Vec<(Phase, Duration)>,
     /// Whether the order carried `replaces` within the CA's window, and so costs nothing.
-    pub(crate) ari_exempt: Option<bool>,
+    pub(crate) ari_exempt: Option<Exemption>,
 }
 
 impl Run<'_> {

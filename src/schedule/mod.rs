@@ -3,6 +3,7 @@
 //! [`due`] is the one decision; every message, exit code and JSON field quotes its [`Reason`].
 
 pub(crate) mod backoff;
+pub(crate) mod cadence;
 pub(crate) mod window;
 
 use std::fmt;
@@ -154,9 +155,51 @@ pub(crate) fn poll_is_due(
     now <= validity.not_after && advice_poll_at.is_none_or(|at| at <= now)
 }
 
-/// Whether an order with `replaces` costs nothing of the CA's limits: it must arrive inside the window.
-pub(crate) fn ari_exempts(window: Option<Window>, now: Timestamp) -> bool {
-    window.is_some_and(|window| window.contains(now))
+/// Whether an order costs nothing of the CA's limits: it must name the certificate it replaces, and
+/// arrive inside that one's window.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exemption {
+    Exempt,
+    NoRenewalInfo,
+    NoReplaces,
+    NoWindow,
+    Outside(Window),
+}
+
+impl Exemption {
+    /// Judges an order that is made at `now`; `window` is that of the certificate it replaces.
+    pub(crate) fn of(
+        offers_renewal_info: bool,
+        replaces: bool,
+        window: Option<Window>,
+        now: Timestamp,
+    ) -> Self {
+        match window {
+            _ if !offers_renewal_info => Self::NoRenewalInfo,
+            _ if !replaces => Self::NoReplaces,
+            None => Self::NoWindow,
+            Some(window) if window.contains(now) => Self::Exempt,
+            Some(window) => Self::Outside(window),
+        }
+    }
+
+    pub(crate) fn holds(self) -> bool {
+        self == Self::Exempt
+    }
+}
+
+impl fmt::Display for Exemption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exempt => f.write_str("inside its window"),
+            Self::NoRenewalInfo => f.write_str("the CA has no ARI"),
+            Self::NoReplaces => f.write_str("it replaces no certificate of this CA and account"),
+            Self::NoWindow => f.write_str("the CA's window is not known"),
+            Self::Outside(window) => {
+                write!(f, "not inside its window, {} to {}", window.start(), window.end())
+            }
+        }
+    }
 }
 
 /// Says the wait until an instant in words, as in `in 3 d 7 h`.

@@ -124,6 +124,11 @@ impl Disk for Crashing {
         Ok(())
     }
 
+    fn jot(&self, path: &Path, bytes: &[u8]) -> DiskResult<()> {
+        self.change(Act::Write, path)?;
+        Real.jot(path, bytes)
+    }
+
     fn reserve(&self, path: &Path, bytes: u64) -> DiskResult<()> {
         self.change(Act::Reserve, path)?;
         Real.reserve(path, bytes)

@@ -184,6 +184,8 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
     /// They are readable for us alone until they are complete; then [`Access`] is given to the
     /// descriptor. After a failure some of them may exist, in part.
     fn create(&self, files: &[NewFile<'_>]) -> DiskResult<()>;
+    /// Writes a file in its place, unsynced: for what may be lost, or read while half written.
+    fn jot(&self, path: &Path, bytes: &[u8]) -> DiskResult<()>;
     /// Makes a file of this size whose blocks are really there, for us alone.
     fn reserve(&self, path: &Path, bytes: u64) -> DiskResult<()>;
     fn make_dir(&self, path: &Path, mode: u32) -> DiskResult<()>;
@@ -399,6 +401,15 @@ impl Disk for Real {
 
     fn create(&self, files: &[NewFile<'_>]) -> DiskResult<()> {
         files.iter().try_for_each(Self::create_one)
+    }
+
+    fn jot(&self, path: &Path, bytes: &[u8]) -> DiskResult<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NONBLOCK;
+        let jotted = Self::open(path, flags).map_err(io::Error::from).and_then(|file| {
+            file.write_all_at(bytes, 0)?;
+            file.set_len(bytes.len() as u64)
+        });
+        jotted.map_err(|error| DiskError::new(Act::Write, path, error))
     }
 
     fn reserve(&self, path: &Path, bytes: u64) -> DiskResult<()> {

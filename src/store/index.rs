@@ -1,12 +1,14 @@
 //! What is due when, in one file: a run with nothing due reads this and no certificate.
 //!
 //! ```text
-//! acmeagent-index 1 <stamp> <held>
-//! <unix time or -> <name>          ordered by time, "-" (never) last
+//! acmeagent-index 2 <stamp> <held>
+//! <wakes> <expires> <failing> <name>
 //! end
 //! ```
-//! Ordered, so that reading stops at the first certificate that is not due. It is derived from the
-//! states and never trusted further: anything odd makes it stale, and it is written anew.
+//! `wakes` and `expires` are Unix times or `-`, `failing` that word or `-`. Those that are failing
+//! stand first, then all are ordered by `wakes`, `-` (never) last: reading stops at the first that is
+//! neither failing nor due. It is derived from the states and never trusted further: anything odd
+//! makes it stale, and it is written anew.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -22,15 +24,28 @@ use crate::model::time::Timestamp;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Stamp(String);
 
+/// What the index knows of a certificate.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Wake {
+    /// When it wants to be looked at: the earliest of renewal, ARI poll and deploy retry.
+    pub(crate) at: Option<Timestamp>,
+    /// When what is live expires; `None` where nothing is.
+    pub(crate) expires: Option<Timestamp>,
+    /// Whether something is wanted of it that failed and waits to be tried again.
+    pub(crate) failing: bool,
+}
+
 /// What the index says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum IndexRead {
     Fresh {
-        /// Those whose time has come, the most overdue first.
+        /// Those whose time has come, the one with the least runway first.
         due: Vec<CertName>,
+        /// Those that failed and wait for their next attempt.
+        failing: Vec<CertName>,
         /// How many certificates there are.
         held: usize,
-        /// When the next of the others wakes.
+        /// When the next of those that are not due wakes.
         next: Option<Timestamp>,
     },
     /// Missing, damaged or older than the settings: look at every certificate, then
@@ -38,9 +53,10 @@ pub(crate) enum IndexRead {
     Stale(Stamp),
 }
 
-const MAGIC: &str = "acmeagent-index 1";
+const MAGIC: &str = "acmeagent-index 2";
 const END: &str = "end\n";
-const NEVER: &str = "-";
+const NONE: &str = "-";
+const FAILING: &str = "failing";
 /// Room for some hundred thousand certificates.
 const LARGEST: u64 = 64 << 20;
 /// The index lock is held for milliseconds; who waits longer waits for something stuck.
@@ -49,9 +65,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How far a file system's clock may run ahead of ours without meaning anything.
 const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
-/// When each certificate wants to be looked at; `None` for never. Names are parsed when they are
-/// due, so that a change costs little however many there are.
-type Entries<'a> = BTreeMap<&'a str, Option<Timestamp>>;
+/// What is known of each certificate. Names are parsed when they are due, so that a change costs
+/// little however many there are.
+type Entries<'a> = BTreeMap<&'a str, Wake>;
 
 /// Changes waiting to be written together. Whoever gets the turn writes for all.
 #[derive(Debug, Default)]
@@ -62,7 +78,7 @@ pub(super) struct Queue {
 
 #[derive(Clone, Copy, Debug)]
 enum Change {
-    Wake(Option<Timestamp>),
+    Wake(Wake),
     Forget,
 }
 
@@ -80,15 +96,10 @@ impl Store {
         Ok(read.unwrap_or(IndexRead::Stale(stamp)))
     }
 
-    /// Notes when a certificate wants to be looked at next: the earliest of renewal, ARI poll and
-    /// deploy retry; `None` for never. Callers in parallel are written together.
+    /// Notes when a certificate wants to be looked at next. Callers in parallel are written together.
     ///
     /// Where there is no usable index nothing is written: it stays stale.
-    pub(crate) fn update_index(
-        &self,
-        name: &CertName,
-        wake: Option<Timestamp>,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn update_index(&self, name: &CertName, wake: Wake) -> Result<(), StoreError> {
         self.change_index(name, Change::Wake(wake))
     }
 
@@ -125,7 +136,7 @@ impl Store {
     pub(crate) fn update_due(
         &self,
         began: Timestamp,
-        wakes: &[(CertName, Timestamp)],
+        wakes: &[(CertName, Wake)],
     ) -> Result<(), StoreError> {
         if wakes.is_empty() {
             return Ok(());
@@ -137,13 +148,19 @@ impl Store {
             return Ok(());
         };
         for (name, wake) in wakes {
-            if let Some(Some(entry)) =
-                entries.get_mut(name.as_str()).filter(|at| **at < Some(began))
-            {
+            let entry = entries.get_mut(name.as_str());
+            if let Some(entry) = entry.filter(|entry| entry.at.is_some_and(|at| at < began)) {
                 *entry = *wake;
             }
         }
         self.write_index(&stamp, &entries)
+    }
+
+    /// Makes the index stale, so that the next run looks at every certificate and its settings.
+    pub(crate) fn forget_index(&self) -> Result<(), StoreError> {
+        let _turn = self.queue.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _lock = self.lock_index()?;
+        Ok(self.disk.remove_file(&self.layout.index())?)
     }
 
     /// Runs a change of the settings under the index lock, so that our own changes do not make the
@@ -178,7 +195,7 @@ impl Store {
     pub(crate) fn rebuild_index(
         &self,
         stamp: &Stamp,
-        entries: &[(CertName, Option<Timestamp>)],
+        entries: &[(CertName, Wake)],
     ) -> Result<(), StoreError> {
         let entries = entries.iter().map(|(name, wake)| (name.as_str(), *wake)).collect();
         let _turn = self.queue.turn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,14 +205,18 @@ impl Store {
 
     fn write_index(&self, stamp: &Stamp, entries: &Entries<'_>) -> Result<(), StoreError> {
         let mut lines: Vec<_> = entries.iter().collect();
-        lines.sort_by_key(|(_, wake)| wake.unwrap_or(Timestamp::MAX));
+        lines.sort_by_key(|(_, wake)| (!wake.failing, wake.at.unwrap_or(Timestamp::MAX)));
         let mut text = format!("{MAGIC} {} {}\n", stamp.0, lines.len());
-        for (name, wake) in lines {
-            let written = match wake {
-                Some(wake) => writeln!(text, "{} {name}", wake.unix()),
-                None => writeln!(text, "{NEVER} {name}"),
-            };
-            written.expect("writing to a string cannot fail");
+        for (name, Wake { at, expires, failing }) in lines {
+            for time in [at, expires] {
+                match time {
+                    Some(time) => write!(text, "{} ", time.unix()),
+                    None => write!(text, "{NONE} "),
+                }
+                .expect("writing to a string cannot fail");
+            }
+            let failing = if *failing { FAILING } else { NONE };
+            writeln!(text, "{failing} {name}").expect("writing to a string cannot fail");
         }
         text.push_str(END);
         Ok(self.disk.replace(&self.layout.index(), text.as_bytes())?)
@@ -239,15 +260,22 @@ impl<'a> Lines<'a> {
     }
 
     fn due(&self, now: Timestamp) -> Option<IndexRead> {
-        let mut due = Vec::new();
+        let (mut due, mut failing, mut next) = (Vec::new(), Vec::new(), None);
         for line in self.body.lines() {
             let (wake, name) = read_line(line)?;
-            match wake {
-                Some(at) if at <= now => due.push(CertName::parse(name).ok()?),
-                next => return Some(IndexRead::Fresh { due, held: self.held, next }),
+            if wake.at.is_some_and(|at| at <= now) {
+                due.push((wake.expires, CertName::parse(name).ok()?));
+                continue;
             }
+            next = [next, wake.at].into_iter().flatten().min();
+            if !wake.failing {
+                break;
+            }
+            failing.push(CertName::parse(name).ok()?);
         }
-        Some(IndexRead::Fresh { due, held: self.held, next: None })
+        due.sort_by_key(|(expires, _)| *expires);
+        let due = due.into_iter().map(|(_, name)| name).collect();
+        Some(IndexRead::Fresh { due, failing, held: self.held, next })
     }
 
     fn entries(self) -> Option<Entries<'a>> {
@@ -257,10 +285,18 @@ impl<'a> Lines<'a> {
     }
 }
 
-fn read_line(line: &str) -> Option<(Option<Timestamp>, &str)> {
-    let (wake, name) = line.split_once(' ')?;
-    if wake == NEVER {
-        return Some((None, name));
-    }
-    Some((Some(Timestamp::from_unix(wake.parse().ok()?)), name))
+fn read_line(line: &str) -> Option<(Wake, &str)> {
+    let (at, rest) = line.split_once(' ')?;
+    let (expires, rest) = rest.split_once(' ')?;
+    let (failing, name) = rest.split_once(' ')?;
+    let time = |text: &str| match text {
+        NONE => Some(None),
+        text => Some(Some(Timestamp::from_unix(text.parse().ok()?))),
+    };
+    let failing = match failing {
+        FAILING => true,
+        NONE => false,
+        _ => return None,
+    };
+    Some((Wake { at: time(at)?, expires: time(expires)?, failing }, name))
 }

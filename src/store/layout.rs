@@ -191,6 +191,11 @@ impl Layout {
         self.state_dir().join("index")
     }
 
+    /// When `renew` last ran by itself.
+    pub(crate) fn runs(&self) -> PathBuf {
+        self.state_dir().join("runs")
+    }
+
     pub(crate) fn locks_dir(&self) -> PathBuf {
         self.store.join("locks")
     }

@@ -20,6 +20,7 @@ pub(crate) mod live;
 pub(crate) mod lock;
 mod permissions;
 pub(crate) mod recover;
+pub(crate) mod runs;
 mod sealed;
 pub(crate) mod snapshot;
 

@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::Command;
 
-use serde_json::Value;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Value, json};
 
 use super::agent::Agent;
 use super::{Running, free_ports};
@@ -84,6 +85,17 @@ impl Ca {
             true => Value::Null,
             false => serde_json::from_slice(&output.stdout).unwrap(),
         }
+    }
+
+    /// Suggests another renewal window for the certificate with this serial number.
+    pub fn suggest(&self, serial: &str, from: DateTime<Utc>, to: DateTime<Utc>) {
+        let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let window = json!({"serial": serial, "window": {"start": time(from), "end": time(to)}});
+        let mut curl = Command::new("curl");
+        curl.args(["-sf", "--max-time", "5", "--cacert"]).arg(&self.tls_root);
+        curl.args(["--data", &window.to_string()]);
+        let answer = curl.arg(format!("{}/renewal-info", self.management)).output().unwrap();
+        assert!(answer.status.success(), "{window}: {answer:?}");
     }
 
     /// An agent that orders here, answering where this CA looks.

@@ -265,7 +265,7 @@ fn advice_counts_for_its_own_certificate_and_not_from_the_future() {
 }
 
 fn wakes(standing: &Standing, ask_at: Option<u64>, now: u64) -> Timestamp {
-    wake(standing, &settings(), &seed(), ask_at.map(at), at(now))
+    wake(standing, &settings(), &seed(), ask_at.map(at), at(now)).at.unwrap()
 }
 
 #[test]
@@ -282,6 +282,25 @@ fn it_wakes_for_whatever_comes_first() {
     let mut pinned_long_ago = with(1, 2, |facts| facts.pin = pinned(1));
     pinned_long_ago.newest = Some(held(2, 150));
     assert_eq!(wakes(&pinned_long_ago, None, 151), at(153), "before what is pinned expires");
+}
+
+#[test]
+fn the_index_knows_the_runway_and_what_failed() {
+    let known = |standing: &Standing, now| {
+        let Wake { expires, failing, .. } = wake(standing, &settings(), &seed(), None, at(now));
+        (expires, failing)
+    };
+    let failing = with(1, 2, |facts| facts.last_failure = failed(99, 101));
+    let expires = Some(at(LIFE + 1));
+    assert_eq!(known(&with(1, 2, |_| {}), 5), (expires, false));
+    assert_eq!(known(&failing, 50), (expires, false), "nothing is wanted of it yet");
+    let expires = Some(at(LIFE + 2));
+    let failing = with(2, 2, |facts| facts.last_failure = failed(99, 101));
+    assert_eq!(known(&failing, 100), (expires, true));
+    assert_eq!(known(&failing, 101), (expires, false), "its time has come");
+    let mut never = standing(None, None);
+    never.facts.last_failure = failed(4, 6);
+    assert_eq!(known(&never, 5), (None, true));
 }
 
 fn any_standing() -> impl Strategy<Value = Standing> {
@@ -333,7 +352,7 @@ proptest! {
     fn never_puts_off_what_is_due(standing in any_standing(), asks in any::<bool>(), now in 0u64..500) {
         let now = at(now);
         let ask_at = ask_at(&standing, now).filter(|_| asks);
-        let wake = wake(&standing, &settings(), &seed(), ask_at, now);
+        let wake = wake(&standing, &settings(), &seed(), ask_at, now).at.unwrap();
         match plan(&standing, &settings(), &seed(), UNASKED, now) {
             Plan::Do(..) => prop_assert!(wake <= now),
             Plan::Wait(Due::At(at, _) | Due::Blocked(at, _)) => prop_assert!(wake <= at),
@@ -349,7 +368,7 @@ proptest! {
         standing in any_standing(), now in 0u64..400, share in 0.0..1.0,
     ) {
         let now = at(now);
-        let wake = wake(&standing, &settings(), &seed(), ask_at(&standing, now), now);
+        let wake = wake(&standing, &settings(), &seed(), ask_at(&standing, now), now).at.unwrap();
         let span = wake.since(now);
         if span > Duration::from_secs(1) {
             let between = now.plus(span.mul_f64(share)).min(wake.minus(Duration::from_secs(1)));

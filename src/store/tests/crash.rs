@@ -3,6 +3,7 @@
 use rustix::io::Errno;
 
 use super::super::disk::Act;
+use super::super::index::Wake;
 use super::super::recover::LiveRecovery;
 use super::*;
 
@@ -27,7 +28,7 @@ fn run(store: &Store, serial: &str) -> Result<Generation, StoreError> {
     let snapshot = store.take_snapshot(&[&lock], "before deploying", at(1))?;
     store.switch(&lock, generation, &snapshot)?;
     store.confirm(&lock)?;
-    store.update_index(&name(), Some(at(100)))?;
+    store.update_index(&name(), Wake { at: Some(at(100)), ..Wake::default() })?;
     store.prune(1)?;
     Ok(generation)
 }

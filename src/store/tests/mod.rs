@@ -3,6 +3,7 @@
 mod crash;
 mod faults;
 mod index;
+mod runs;
 mod verbs;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,75 @@
+//! When `renew` last ran by itself: whether it comes in time depends on how often it is called.
+//!
+//! ```text
+//! <RFC 3339>[ resident]      one line per run, the newest last
+//! ```
+//! Worth no more than a look at the timer: it is written without a sync, what cannot be written is
+//! not, and what cannot be read counts as nothing.
+
+use std::fmt::Write;
+
+use super::{Store, permissions};
+use crate::model::time::Timestamp;
+
+/// How many runs are remembered.
+const KEPT: usize = 8;
+const RESIDENT: &str = "resident";
+/// More than the file has.
+const LARGEST: u64 = 4096;
+
+/// The last unattended runs.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Runs {
+    /// The newest last.
+    pub(crate) at: Vec<Timestamp>,
+    /// Whether the last one stays, and so misses no instant while it lives.
+    pub(crate) resident: bool,
+}
+
+impl Runs {
+    /// What was written while the clock was ahead of `now` is left out.
+    fn parse(text: &str, now: Timestamp) -> Self {
+        let mut runs = Self::default();
+        for line in text.lines() {
+            let (at, resident) = match line.split_once(' ') {
+                Some((at, RESIDENT)) => (at, true),
+                Some(_) => continue,
+                None => (line, false),
+            };
+            if let Some(at) = Timestamp::parse(at).filter(|at| *at <= now) {
+                runs.at.push(at);
+                runs.resident = resident;
+            }
+        }
+        runs.at.sort_unstable();
+        runs
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let newest = self.at.len().saturating_sub(1);
+        for (number, at) in self.at.iter().enumerate() {
+            let kind = if self.resident && number == newest { " resident" } else { "" };
+            writeln!(text, "{at}{kind}").expect("writing to a string cannot fail");
+        }
+        text
+    }
+}
+
+impl Store {
+    /// The last unattended runs, as far as is known.
+    pub(crate) fn runs(&self, now: Timestamp) -> Runs {
+        let bytes = self.disk.read(&self.layout.runs(), LARGEST).ok().flatten();
+        Runs::parse(&String::from_utf8_lossy(&bytes.unwrap_or_default()), now)
+    }
+
+    /// Notes an unattended run, if that can be done: nothing depends on it.
+    pub(crate) fn note_run(&self, now: Timestamp, resident: bool) {
+        let Runs { mut at, .. } = self.runs(now);
+        at.push(now);
+        at.drain(..at.len().saturating_sub(KEPT));
+        if permissions::check_way(&self.layout.state_dir()).is_ok() {
+            let _ = self.disk.jot(&self.layout.runs(), Runs { at, resident }.text().as_bytes());
+        }
+    }
+}
