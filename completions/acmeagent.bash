@@ -25,6 +25,9 @@ _acmeagent() {
             acmeagent,delete)
                 cmd="acmeagent__subcmd__delete"
                 ;;
+            acmeagent,doctor)
+                cmd="acmeagent__subcmd__doctor"
+                ;;
             acmeagent,drill)
                 cmd="acmeagent__subcmd__drill"
                 ;;
@@ -90,6 +93,9 @@ _acmeagent() {
                 ;;
             acmeagent__subcmd__help,delete)
                 cmd="acmeagent__subcmd__help__subcmd__delete"
+                ;;
+            acmeagent__subcmd__help,doctor)
+                cmd="acmeagent__subcmd__help__subcmd__doctor"
                 ;;
             acmeagent__subcmd__help,drill)
                 cmd="acmeagent__subcmd__help__subcmd__drill"
@@ -194,7 +200,7 @@ _acmeagent() {
 
     case "${cmd}" in
         acmeagent)
-            opts="-q -v -h -V --home --json --quiet --verbose --color --help --version issue renew check rollback snapshot status revoke delete account drill generate help"
+            opts="-q -v -h -V --home --json --quiet --verbose --color --help --version issue renew check doctor rollback snapshot status revoke delete account drill generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -317,6 +323,28 @@ _acmeagent() {
             ;;
         acmeagent__subcmd__delete)
             opts="-q -v -h --home --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        acmeagent__subcmd__doctor)
+            opts="-q -v -h --fix --home --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -562,7 +590,7 @@ _acmeagent() {
             return 0
             ;;
         acmeagent__subcmd__help)
-            opts="issue renew check rollback snapshot status revoke delete account drill generate help"
+            opts="issue renew check doctor rollback snapshot status revoke delete account drill generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -604,6 +632,20 @@ _acmeagent() {
             return 0
             ;;
         acmeagent__subcmd__help__subcmd__delete)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        acmeagent__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -9,7 +9,7 @@
 //! | floor | rooms | what they know |
 //! |---|---|---|
 //! | 8 | `cli` | people: arguments, reports, exit codes |
-//! | 7 | `drill` | an ACME CA of our own, to rehearse against |
+//! | 7 | `doctor`, `drill` | why a renewal would fail; an ACME CA of our own, to rehearse against |
 //! | 6 | `agent` | wiring: real clocks, disks, CAs; one pass over what is due, or one after another |
 //! | 5 | `pipeline`, `config` | one certificate's walk from wanted to served; files to settings |
 //! | 4 | `store`, `acme`, `challenge`, `deploy`, `probe` | one part of the world each, and not each other |
@@ -40,6 +40,7 @@ mod challenge;
 mod cli;
 mod config;
 mod deploy;
+mod doctor;
 mod drill;
 mod model;
 mod pipeline;

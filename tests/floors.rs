@@ -18,6 +18,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("config", 5),
     ("pipeline", 5),
     ("agent", 6),
+    ("doctor", 7),
     ("drill", 7),
     ("cli", 8),
 ];

@@ -116,6 +116,8 @@ fn every_verb_in_good_and_bad_times() {
     all.run(&["snapshot", "restore", &id], 0);
     fs::remove_file(all.agent.path("live/a/cert.pem")).unwrap();
     all.run(&["check"], 2);
+    all.run(&["doctor"], 2);
+    all.run(&["doctor", "nobody"], 3);
     fs::remove_file(all.agent.path(&format!("snapshots/{id}/manifest.json"))).unwrap();
     all.run(&["snapshot", "verify", &id], 10);
     all.run(&["snapshot", "prune", "--keep", "1"], 0);
@@ -136,7 +138,7 @@ fn every_verb_in_good_and_bad_times() {
         assert_eq!(document["command"], "");
     }
     let verbs: BTreeSet<&str> = all.seen.iter().map(|(verb, _)| verb.as_str()).collect();
-    let expected = "account check delete issue renew revoke rollback snapshot status";
+    let expected = "account check delete doctor issue renew revoke rollback snapshot status";
     assert_eq!(verbs.into_iter().collect::<Vec<_>>().join(" ").trim(), expected);
 }
 

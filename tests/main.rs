@@ -14,6 +14,8 @@ mod crash;
 mod deploy_queue;
 #[cfg(target_arch = "x86_64")]
 mod disk;
+mod doctor;
+mod doctor_network;
 mod drill;
 mod floors;
 mod generated;

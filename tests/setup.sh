@@ -21,6 +21,7 @@ reason() { tail -n 1 "$tools/log" | cut -c 1-200; }
 # Programs of the distribution, as program:package.
 missing=
 for pair in nginx:nginx-light openssl:openssl strace:strace faketime:faketime curl:curl \
+    haproxy:haproxy unshare:util-linux named:bind9 dnssec-signzone:bind9-utils ip:iproute2 \
     mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs mount:mount; do
     have "${pair%%:*}" || missing="$missing ${pair#*:}"
 done

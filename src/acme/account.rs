@@ -174,6 +174,12 @@ impl Session {
         Ok(Account(Arc::new(Inner { session: self.clone(), key: file.key.clone(), url })))
     }
 
+    /// Asks the CA whether it knows the account of `file`'s key; makes none (RFC 8555 §7.3.1).
+    pub(crate) async fn knows(&self, file: &AccountFile) -> Result<bool, AcmeError> {
+        self.check_directory(file)?;
+        Ok(instant::find(self, &file.key).await?.is_some())
+    }
+
     /// Asks the CA which of the two keys a crash in [`Account::rotate_key`] left in force.
     pub(crate) async fn settle_rollover(
         &self,

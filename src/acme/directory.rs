@@ -23,6 +23,8 @@ pub(crate) struct Directory {
     pub(crate) profiles: BTreeMap<String, String>,
     pub(crate) terms_of_service: Option<String>,
     pub(crate) external_account_required: bool,
+    /// The names by which CAA records mean this CA, in lower case (RFC 8659 §4.2).
+    pub(crate) caa_identities: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -43,11 +45,13 @@ struct Wire {
 struct Meta {
     terms_of_service: Option<String>,
     external_account_required: bool,
+    caa_identities: Vec<String>,
     profiles: BTreeMap<String, Value>,
 }
 
 impl Directory {
     const MOST_PROFILES: usize = 100;
+    const MOST_IDENTITIES: usize = 20;
 
     pub(super) fn parse(origin: &Origin, body: &[u8]) -> Result<Self, AcmeError> {
         let wire: Wire = parse(origin.directory(), "this is no ACME directory", body)?;
@@ -64,6 +68,7 @@ impl Directory {
             profiles: profiles(wire.meta.profiles),
             terms_of_service: wire.meta.terms_of_service.map(shown),
             external_account_required: wire.meta.external_account_required,
+            caa_identities: identities(&wire.meta.caa_identities),
         })
     }
 
@@ -79,6 +84,16 @@ impl Directory {
     pub(super) fn key_change(&self) -> Result<&CaUrl, AcmeError> {
         self.key_change.as_ref().ok_or(AcmeError::NotOffered { what: "change of account keys" })
     }
+}
+
+/// Keeps what could stand in a CAA record.
+fn identities(listed: &[String]) -> Vec<String> {
+    let fits = |name: &&String| {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
+        (1..=253).contains(&name.len()) && name.bytes().all(allowed)
+    };
+    let names = listed.iter().filter(fits).map(|name| name.to_ascii_lowercase());
+    names.take(Directory::MOST_IDENTITIES).collect()
 }
 
 /// Keeps the profiles whose names could be typed.

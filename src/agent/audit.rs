@@ -47,7 +47,8 @@ impl Findings {
         self.found.push(Finding { subject, reason, severity, message, hint: None });
     }
 
-    pub(super) fn hint(&mut self, hint: impl Into<String>) {
+    /// Says of the last finding what to do about it.
+    pub(crate) fn hint(&mut self, hint: impl Into<String>) {
         if let Some(last) = self.found.last_mut() {
             last.hint = Some(hint.into());
         }

@@ -34,7 +34,7 @@ use tick::LookedAt;
 
 pub(crate) use plan::{Insistence, Standing};
 pub(crate) use trouble::Trouble;
-pub(crate) use work::{Done, Ended, Wish};
+pub(crate) use work::{Done, Ended, Wish, wanted};
 
 /// Everything a verb needs to work on certificates.
 pub(crate) struct Agent {

@@ -1,6 +1,6 @@
 //! Gathers how a certificate stands.
 
-use super::plan::{Standing, advice, ask_at};
+use super::plan::{Insistence, Plan, Standing, advice, ask_at, plan};
 use super::{Agent, Trouble};
 use crate::acme::RenewalInfoError;
 use crate::config::cert::CertSettings;
@@ -8,6 +8,7 @@ use crate::model::event::Event;
 use crate::model::generation::Generation;
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;
+use crate::pipeline::Task;
 use crate::schedule;
 use crate::store::StoreError;
 use crate::store::archive::Meta;
@@ -47,6 +48,18 @@ impl Agent {
         let standing = self.standing_with(name, facts, live).ok()?;
         let now = self.hands.clock.now();
         (ask_at(&standing, now)? <= now).then_some(standing)
+    }
+
+    /// Whether a run would now order, as far as the store tells: the CA may yet advise to wait.
+    pub(crate) fn would_order(
+        &self,
+        standing: &Standing,
+        settings: &CertSettings,
+        insistence: Insistence,
+    ) -> bool {
+        let now = self.hands.clock.now();
+        let plan = plan(standing, settings, &self.seed(standing), insistence, now);
+        matches!(plan, Plan::Do(Task::Order | Task::Stock, _))
     }
 
     /// The newest generation that was not marked bad and can be read.

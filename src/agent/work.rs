@@ -380,7 +380,7 @@ fn known_customer(standing: &Standing, authority: &Authority) -> bool {
 }
 
 /// The settings as a run takes them.
-fn wanted(settings: &CertSettings) -> Result<Wanted<'_>, Trouble> {
+pub(crate) fn wanted(settings: &CertSettings) -> Result<Wanted<'_>, Trouble> {
     Ok(Wanted {
         identifiers: &settings.identifiers,
         profile: settings.profile.as_ref(),

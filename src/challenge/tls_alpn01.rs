@@ -23,7 +23,7 @@ use crate::model::challenge::{Challenge, ChallengeKind};
 use crate::model::name::Identifier;
 
 /// The protocol a CA asks for, and the only one spoken here (RFC 8737 §6.2).
-const ACME_TLS: &[u8] = b"acme-tls/1";
+pub(crate) const ACME_TLS: &[u8] = b"acme-tls/1";
 
 /// Answers `acme-tls/1` handshakes while a challenge is pending, and no other handshake.
 pub(crate) struct TlsAlpn {
@@ -94,7 +94,7 @@ fn chosen(
 }
 
 /// What a CA puts into SNI: the name, or the reverse name of an address (RFC 8738 §6).
-fn server_name(identifier: &Identifier) -> String {
+pub(crate) fn server_name(identifier: &Identifier) -> String {
     match identifier {
         Identifier::Dns(name) => name.as_str().to_owned(),
         Identifier::Ip(IpAddr::V4(ip)) => {

@@ -10,8 +10,7 @@ use super::exit::Exit;
 use crate::drill::ca::Behaviour;
 
 /// The codes of `check`, which monitoring systems know.
-pub(super) const CHECK_CODES: &str =
-    "`check` uses the codes of monitoring plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
+pub(super) const CHECK_CODES: &str = "`check` and `doctor` use the codes of monitoring plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
 
 fn exit_codes() -> String {
     let rows = Exit::ALL.map(|exit| {
@@ -81,6 +80,7 @@ pub(crate) enum Verb {
     Issue(Box<Issue>),
     Renew(Renew),
     Check(Check),
+    Doctor(Doctor),
     Rollback(Rollback),
     #[command(subcommand)]
     Snapshot(Snapshot),
@@ -277,6 +277,24 @@ pub(crate) struct Check {
     /// How to print the findings
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: Format,
+}
+
+/// Find out why the next renewal would fail, before a CA is asked for anything
+///
+/// Looks at accounts, ports, the clock, the paths servers are configured with, the disk and the
+/// system's limits, and at other clients for the same names. Asks the DNS about each name (all its
+/// name servers, CAA, DNSSEC), and for an answer of its own at every address, as a CA would.
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// Only these certificates
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Mend what can be mended safely
+    ///
+    /// An account key that others could read becomes ours alone. Where a CA no longer knows our
+    /// account a new one is registered, which agrees to its terms again; the old key is kept.
+    #[arg(long)]
+    pub(crate) fix: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

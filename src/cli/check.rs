@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::args::{Check, Format};
+use super::args::Check;
 use super::context::Context;
-use super::report::{Failure, print_json};
+use super::findings;
+use super::report::Failure;
 use crate::agent::Trouble;
 use crate::agent::audit::Findings;
 use crate::certificate::{Chain, Key, Roots, pair_matches, wrong_way_round};
@@ -16,30 +17,11 @@ use crate::model::name::Identifier;
 use crate::probe::handshake::handshake;
 use crate::probe::host_port::HostPort;
 
-mod format;
-
 /// How long an endpoint may take to shake hands.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Exit code for "could not be looked at".
-const UNKNOWN: u8 = 3;
-
 pub(super) fn run(context: &Context, args: &Check) -> ExitCode {
-    let format = if context.talk.json { Format::Json } else { args.format };
-    match gather(context, args) {
-        Ok(findings) => {
-            let worst = findings.iter().map(|finding| finding.severity).max();
-            let code = worst.map_or(UNKNOWN, |worst| worst as u8);
-            if !context.talk.quiet || format != Format::Text {
-                format::print(format, &findings, code);
-            }
-            ExitCode::from(code)
-        }
-        Err(failure) => {
-            format::print_unknown(format, &failure);
-            ExitCode::from(UNKNOWN)
-        }
-    }
+    findings::show(context, "check", args.format, gather(context, args))
 }
 
 fn gather(context: &Context, args: &Check) -> Result<Vec<Finding>, Failure> {
@@ -151,14 +133,4 @@ fn endpoint_findings(
         Err(error) => findings.add(Severity::Critical, "certificate", error.to_string()),
     }
     Ok(findings.found)
-}
-
-/// For [`format`]: the JSON document of this verb.
-fn document(findings: &[Finding], code: u8, failure: Option<&Failure>) {
-    const NAMES: [&str; 4] = ["OK", "WARNING", "CRITICAL", "UNKNOWN"];
-    print_json(&serde_json::json!({
-        "schema": 1, "command": "check",
-        "exit": {"code": code, "name": NAMES[usize::from(code)]},
-        "certificates": [], "findings": findings, "error": failure,
-    }));
 }

@@ -4,7 +4,7 @@ use super::args::{CaFlags, ChallengeFlags, Issue, KeyFlags, OrderFlags};
 use super::context::Context;
 use super::exit::Exit;
 use super::report::{Failure, Report};
-use super::{rehearsal, renew};
+use super::{doctor, rehearsal, renew};
 use crate::acme::{Endpoint, Profile};
 use crate::agent::{Insistence, Trouble, Wish};
 use crate::certificate::KeyType;
@@ -44,7 +44,10 @@ pub(super) fn run(context: &Context, args: &Issue) -> Result<Report, Failure> {
     let agree_terms = args.ca.agree_tos;
     let wish = Wish { name, settings, new_settings, insistence, agree_terms, may_register: true };
     let agent = context.agent()?;
-    let done = context.block_on(async { agent.work_alone(wish).await })?;
+    let done = context.block_on(async {
+        doctor::before_issue(context, &agent, &wish).await;
+        agent.work_alone(wish).await
+    })?;
     agent.notice_cadence(&done);
     Ok(renew::report(context, agent.store().layout(), &[done], false))
 }

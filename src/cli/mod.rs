@@ -5,9 +5,11 @@ pub(crate) mod args;
 mod check;
 mod context;
 mod delete;
+mod doctor;
 mod drill;
 pub(crate) mod exit;
 mod failure;
+mod findings;
 mod generate;
 mod issue;
 mod lines;
@@ -55,6 +57,7 @@ fn dispatch(context: &Context, verb: Verb) -> ExitCode {
         Verb::Renew(args) if args.stay => return renew::stay::ever(context, &args),
         Verb::Renew(args) => renew::run(context, &args),
         Verb::Check(args) => return check::run(context, &args),
+        Verb::Doctor(args) => return doctor::run(context, &args),
         Verb::Rollback(args) => rollback::run(context, &args),
         Verb::Snapshot(args) => snapshot::run(context, args),
         Verb::Status(args) => status::run(context, &args),
@@ -73,6 +76,7 @@ impl Verb {
             Self::Issue(_) => "issue",
             Self::Renew(_) => "renew",
             Self::Check(_) => "check",
+            Self::Doctor(_) => "doctor",
             Self::Rollback(_) => "rollback",
             Self::Snapshot(_) => "snapshot",
             Self::Status(_) => "status",

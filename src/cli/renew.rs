@@ -4,7 +4,7 @@ use super::args::Renew;
 use super::context::Context;
 use super::exit::Exit;
 use super::report::{Failure, Report};
-use super::{failure, lines, rehearsal};
+use super::{doctor, failure, lines, rehearsal};
 use crate::agent::tick::{Candidates, Pass};
 use crate::agent::{Done, Ended};
 use crate::schedule::until_in_words;
@@ -31,7 +31,10 @@ pub(super) fn run(context: &Context, args: &Renew) -> Result<Report, Failure> {
     let agent = context.agent()?;
     let Candidates { due, failing } = agent.candidates(&pass)?;
     let jobs = pass.jobs.min(due.len());
-    let mut done = context.block_on_jobs(jobs, async { agent.renew(due, &pass).await })?;
+    let mut done = context.block_on_jobs(jobs, async {
+        doctor::before_renewal(context, &agent, &due, &pass).await;
+        agent.renew(due, &pass).await
+    })?;
     done.extend(agent.still_failing(&failing));
     if done.is_empty()
         && let Some(idle) = nothing_due(context)?

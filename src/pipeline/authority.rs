@@ -1,5 +1,6 @@
 //! One CA as the runs of a process share it: one connection, one account.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -33,6 +34,13 @@ pub(crate) struct Application {
     pub(crate) eab: Option<Eab>,
     /// Whether an account may be created: not where one is known to have existed.
     pub(crate) may_create: bool,
+}
+
+impl Application {
+    fn registration(&self) -> Registration {
+        let Self { contacts, agree_terms, eab, .. } = self.clone();
+        Registration { contacts, agree_terms, eab }
+    }
 }
 
 /// A CA, reached when first needed.
@@ -119,8 +127,7 @@ impl Authority {
         {
             return Ok(session.account(&file)?);
         }
-        let Application { contacts, agree_terms, eab, .. } = application.clone();
-        let registration = Registration { contacts, agree_terms, eab };
+        let registration = application.registration();
         let lock = self.lock(store).await?;
         let mut file = match self.account_file(store)? {
             Some(file) => file,
@@ -186,6 +193,30 @@ impl Authority {
         account.deactivate().await?;
         let lock = self.lock(store).await?;
         Ok(store.remove_account(&lock, &account_id())?)
+    }
+
+    /// Makes the stored account readable for us alone.
+    pub(crate) async fn mend_account_file(&self, store: &Store) -> Result<(), Cause> {
+        let lock = self.lock(store).await?;
+        Ok(store.mend_account(&lock, &account_id())?)
+    }
+
+    /// Registers a new account in the place of one the CA no longer knows; where the old is kept.
+    pub(crate) async fn register_anew(
+        &self,
+        store: &Store,
+        application: &Application,
+    ) -> Result<PathBuf, Cause> {
+        let session = self.session().await?;
+        let registration = application.registration();
+        session.admits(&registration)?;
+        let lock = self.lock(store).await?;
+        let kept = store.keep_account(&lock, &account_id(), self.clock.now())?;
+        let mut file = AccountFile::fresh(&self.endpoint.directory)?;
+        self.save(store, &lock, &file)?;
+        session.register(&mut file, registration).await?;
+        self.save(store, &lock, &file)?;
+        Ok(kept)
     }
 
     fn account_lost(&self) -> Cause {

@@ -169,6 +169,26 @@ fn with_terms(served: Served, stream: &TlsStream<TcpStream>) -> Served {
     Served { alpn, group, ..served }
 }
 
+/// The leaf that this address shows to whoever speaks only `protocol`, none of it judged: not even
+/// whether the server holds its key.
+pub(crate) async fn leaf_for(
+    peer: SocketAddr,
+    server_name: &str,
+    protocol: &[u8],
+    limit: Duration,
+) -> io::Result<CertificateDer<'static>> {
+    let name = ServerName::try_from(server_name.to_owned()).map_err(io::Error::other)?;
+    let (config, witness) = client(&[protocol])?;
+    let shown = timeout(limit, async {
+        let tcp = TcpStream::connect(peer).await?;
+        TlsConnector::from(config).connect(name, tcp).await.map(drop)
+    });
+    let outcome = shown.await.unwrap_or_else(|late| Err(late.into()));
+    // The certificate of a challenge is refused for its critical extension, but shown all the same.
+    let leaf = witness.seen().chain.into_iter().next();
+    leaf.ok_or_else(|| outcome.err().unwrap_or_else(|| io::ErrorKind::InvalidData.into()))
+}
+
 /// Makes a client that remembers nothing of an earlier handshake, and its witness.
 fn client(alpn: &[&[u8]]) -> io::Result<(Arc<ClientConfig>, Arc<Witness>)> {
     let provider = Arc::new(aws_lc_rs::default_provider());

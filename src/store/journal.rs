@@ -208,8 +208,8 @@ impl Store {
 }
 
 /// What a chain, its copies and the state take at most in practice, in bytes.
-const ROOM: usize = 64 << 10;
+pub(crate) const ROOM: usize = 64 << 10;
 /// What a state takes, in bytes; only said in messages.
 const SMALL: usize = 4 << 10;
 /// What a generation, a snapshot and a live directory take.
-const INODES: u64 = 24;
+pub(crate) const INODES: u64 = 24;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::generation::{Generation, SnapshotId};
 use crate::model::name::CertName;
+use crate::model::time::Timestamp;
 
 /// The names of the files of a generation, in the archive and in `live`; certbot's names.
 pub(crate) mod file {
@@ -234,6 +235,12 @@ pub(crate) fn temporary(path: &Path) -> PathBuf {
 pub(crate) fn aside(path: &Path, number: u32) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!("{name}.damaged-{number}"))
+}
+
+/// The name under which what was replaced at that time is kept beside its place.
+pub(crate) fn former(path: &Path, at: Timestamp) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{name}.old-{}", at.unix()))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub(crate) mod archive;
 #[cfg(test)]
 mod crashing;
 pub(crate) mod disk;
+pub(crate) mod fitness;
 pub(crate) mod index;
 pub(crate) mod journal;
 pub(crate) mod layout;
@@ -36,6 +37,7 @@ use zeroize::Zeroizing;
 use crate::model::fault::Fault;
 use crate::model::generation::SnapshotId;
 use crate::model::name::CertName;
+use crate::model::time::Timestamp;
 use disk::{Disk, DiskError, DiskResult};
 use layout::{HookKind, Label, Layout};
 use lock::{AccountLock, Lock};
@@ -220,6 +222,29 @@ impl Store {
         self.make_checked(&dir, 0o700)?;
         let saved = self.disk.replace(&self.layout.account(lock.ca(), id), bytes);
         saved.map_err(|error| self.explain(error, &dir, bytes.len()))
+    }
+
+    /// Makes an account file ours alone by writing it anew; fine where there is none.
+    pub(crate) fn mend_account(&self, lock: &AccountLock, id: &Label) -> Result<(), StoreError> {
+        let path = self.layout.account(lock.ca(), id);
+        match self.disk.read(&path, disk::LARGEST)?.map(Zeroizing::new) {
+            Some(bytes) => self.save_account(lock, id, &bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives an account file a second name, so that another may take its place; the name.
+    pub(crate) fn keep_account(
+        &self,
+        lock: &AccountLock,
+        id: &Label,
+        at: Timestamp,
+    ) -> Result<PathBuf, StoreError> {
+        let path = self.layout.account(lock.ca(), id);
+        let kept = layout::former(&path, at);
+        self.disk.link_or_copy(&path, &kept)?;
+        self.disk.sync_dir(&self.layout.accounts(lock.ca()))?;
+        Ok(kept)
     }
 
     pub(crate) fn remove_account(&self, lock: &AccountLock, id: &Label) -> Result<(), StoreError> {

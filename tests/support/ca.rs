@@ -2,12 +2,13 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use super::agent::Agent;
+use super::network::Network;
 use super::{Running, free_ports};
 
 pub struct Ca {
@@ -24,7 +25,12 @@ pub struct Ca {
 
 impl Ca {
     pub fn start() -> Self {
-        Self::started(Agent::new(), &[])
+        Self::started(Agent::new(), &[], |command| command)
+    }
+
+    /// Starts one that only this network reaches.
+    pub fn start_in(network: &Network) -> Self {
+        Self::started(Agent::new(), &[], |command| network.command(&command))
     }
 
     /// One that behaves as this file for `--behaviour` says.
@@ -32,14 +38,17 @@ impl Ca {
         let home = Agent::new();
         let file = home.path("behaviour.toml");
         std::fs::write(&file, toml).unwrap();
-        Self::started(home, &["--behaviour", file.to_str().unwrap()])
+        Self::started(home, &["--behaviour", file.to_str().unwrap()], |command| command)
     }
 
-    fn started(home: Agent, args: &[&str]) -> Self {
+    fn started(home: Agent, args: &[&str], place: impl Fn(Command) -> Command) -> Self {
         let [http_port, tls_port] = free_ports();
-        let (http, tls) = (http_port.to_string(), tls_port.to_string());
-        let ports = ["--http-01-port", &http, "--tls-alpn-01-port", &tls];
-        let mut process = home.spawn(&[&["--json", "drill", "ca"], &ports[..], args].concat());
+        let ports = [http_port, tls_port].map(|port| port.to_string());
+        let ports = ["--http-01-port", &ports[0], "--tls-alpn-01-port", &ports[1]];
+        let args = [&["--json", "drill", "ca"], &ports[..], args].concat();
+        let mut command = place(home.command(&args));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = Running(command.spawn().unwrap());
         let mut line = String::new();
         BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).expect("one line of JSON when ready");

@@ -6,6 +6,8 @@ pub mod ca;
 pub mod changes;
 pub mod home;
 pub mod mount;
+pub mod named;
+pub mod network;
 pub mod nginx;
 pub mod pebble;
 pub mod tools;

@@ -8,17 +8,34 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::network::Network;
 use super::{Running, tools, wait_for};
 
-/// Serves the files of a folder on loopback.
+/// Serves the files of a folder, or whatever its configuration says.
 pub struct Nginx {
     pub webroot: PathBuf,
-    _process: Running,
-    _folder: TempDir,
+    process: Running,
+    folder: TempDir,
 }
 
 impl Nginx {
+    /// Serves on loopback.
     pub fn serving_files(port: u16) -> Self {
+        let servers =
+            |folder: &str| format!("server {{ listen 127.0.0.1:{port}; root {folder}/html; }}\n");
+        let nginx = Self::started(servers, |mut nginx| Running(nginx.spawn().unwrap()));
+        nginx.waited_for(|| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
+    }
+
+    /// Runs in a network of the test's own; `servers` writes the server blocks, told the folder.
+    pub fn in_network(network: &Network, servers: impl Fn(&str) -> String) -> Self {
+        let nginx = Self::started(servers, |nginx| network.start(&nginx));
+        // Its pid file is written once it listens.
+        let pid = nginx.folder.path().join("nginx.pid");
+        nginx.waited_for(|| fs::read_to_string(&pid).is_ok_and(|pid| !pid.is_empty()))
+    }
+
+    fn started(servers: impl Fn(&str) -> String, start: impl Fn(Command) -> Running) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let webroot = folder.path().join("html");
         fs::create_dir(&webroot).unwrap();
@@ -27,20 +44,25 @@ impl Nginx {
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         }
         let config = folder.path().join("nginx.conf");
-        fs::write(&config, configuration(folder.path().to_str().unwrap(), port)).unwrap();
+        let place = folder.path().to_str().unwrap();
+        fs::write(&config, configuration(place, &servers(place))).unwrap();
         let mut nginx = Command::new(tools::find("nginx").unwrap());
         nginx.arg("-p").arg(folder.path()).arg("-e").arg(folder.path().join("error.log"));
         nginx.arg("-c").arg(config).stdin(Stdio::null()).stdout(Stdio::null());
-        let mut process = Running(nginx.stderr(Stdio::null()).spawn().unwrap());
+        nginx.stderr(Stdio::null());
+        Self { webroot, process: start(nginx), folder }
+    }
+
+    fn waited_for(mut self, is_there: impl Fn() -> bool) -> Self {
         wait_for("nginx to listen", || {
-            assert!(!process.has_ended(), "nginx did not start");
-            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+            assert!(!self.process.has_ended(), "nginx did not start");
+            is_there()
         });
-        Self { webroot, _process: process, _folder: folder }
+        self
     }
 }
 
-fn configuration(folder: &str, port: u16) -> String {
+fn configuration(folder: &str, servers: &str) -> String {
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .iter()
         .map(|kind| format!("    {kind}_temp_path {folder}/{kind};\n"))
@@ -48,7 +70,6 @@ fn configuration(folder: &str, port: u16) -> String {
     // A single process: ending it by its pid ends all of it.
     format!(
         "daemon off;\nmaster_process off;\npid {folder}/nginx.pid;\nevents {{}}\nhttp {{\n\
-         {temporary}    access_log off;\n    server {{\n        listen 127.0.0.1:{port};\n        \
-         root {folder}/html;\n    }}\n}}\n"
+         {temporary}    access_log off;\n{servers}}}\n"
     )
 }

@@ -18,6 +18,9 @@ pub(super) const DIRECTORY: &str = "/directory";
 pub(super) const NEW_NONCE: &str = "/new-nonce";
 pub(super) const TERMS: &str = "/terms";
 
+/// How a CAA record would mean this CA.
+const IDENTITY: &str = "drill-ca.example";
+
 pub(super) async fn directory(State(ca): State<Arc<Ca>>) -> Json<Value> {
     let now = ca.now();
     let mut directory = json!({
@@ -29,6 +32,7 @@ pub(super) async fn directory(State(ca): State<Arc<Ca>>) -> Json<Value> {
         "meta": {
             "termsOfService": ca.url(TERMS),
             "externalAccountRequired": !ca.eab.is_empty(),
+            "caaIdentities": [IDENTITY],
             "profiles": Profile::offered(|profile| ca.behaviour.lifetime(profile, now)),
         },
     });

@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod fitness;
 mod index;
 mod runs;
 mod verbs;

@@ -1,31 +1,68 @@
-//! Findings as a monitoring system wants them.
+//! Findings as a monitoring system wants them, for the verbs that inspect.
 
 use std::fmt::Write;
+use std::process::ExitCode;
 
-use super::super::args::Format;
-use super::super::report::{Failure, printable};
-use super::{UNKNOWN, document};
+use super::args::Format;
+use super::context::Context;
+use super::report::{Failure, print_json, printable};
 use crate::model::finding::{Finding, Severity};
 
-pub(super) fn print(format: Format, findings: &[Finding], code: u8) {
+/// Exit code for "could not be looked at".
+const UNKNOWN: u8 = 3;
+
+/// Prints what `command` found and exits as a monitoring plugin does.
+pub(super) fn show(
+    context: &Context,
+    command: &str,
+    format: Format,
+    found: Result<Vec<Finding>, Failure>,
+) -> ExitCode {
+    let format = if context.talk.json { Format::Json } else { format };
+    match found {
+        Ok(findings) => {
+            let worst = findings.iter().map(|finding| finding.severity).max();
+            let code = worst.map_or(UNKNOWN, |worst| worst as u8);
+            if !context.talk.quiet || format != Format::Text {
+                print(command, format, &findings, code);
+            }
+            ExitCode::from(code)
+        }
+        Err(failure) => {
+            print_unknown(command, format, &failure);
+            ExitCode::from(UNKNOWN)
+        }
+    }
+}
+
+fn print(command: &str, format: Format, findings: &[Finding], code: u8) {
     match format {
         Format::Text => say(&text(findings)),
-        Format::Json => document(findings, code, None),
+        Format::Json => document(command, findings, code, None),
         Format::Junit => say(&junit(findings)),
         Format::Github => say(&github(findings)),
         Format::Prometheus => say(&prometheus(findings)),
     }
 }
 
-pub(super) fn print_unknown(format: Format, failure: &Failure) {
+fn print_unknown(command: &str, format: Format, failure: &Failure) {
     if format == Format::Json {
-        return document(&[], UNKNOWN, Some(failure));
+        return document(command, &[], UNKNOWN, Some(failure));
     }
     let causes: String = failure.causes.iter().map(|cause| format!(": {cause}")).collect();
     say(&format!("UNKNOWN {}{}\n", printable(&failure.message), printable(&causes)));
     for hint in &failure.hints {
         anstream::eprintln!("hint: {}", printable(hint));
     }
+}
+
+fn document(command: &str, findings: &[Finding], code: u8, failure: Option<&Failure>) {
+    const NAMES: [&str; 4] = ["OK", "WARNING", "CRITICAL", "UNKNOWN"];
+    print_json(&serde_json::json!({
+        "schema": 1, "command": command,
+        "exit": {"code": code, "name": NAMES[usize::from(code)]},
+        "certificates": [], "findings": findings, "error": failure,
+    }));
 }
 
 fn say(text: &str) {
@@ -49,14 +86,15 @@ fn text(findings: &[Finding]) -> String {
     }
     let mut sorted: Vec<&Finding> = findings.iter().collect();
     sorted.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    let mut text = String::new();
-    for finding in sorted {
-        let Finding { subject, severity, message, hint, .. } = finding;
-        let hint = hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-        let line = printable(&format!("{} {subject}: {message}{hint}", word(*severity)));
-        text += &format!("{}\n", line.replace('\n', " "));
-    }
-    text
+    sorted.into_iter().map(|finding| format!("{}\n", line(finding))).collect()
+}
+
+/// One finding as one line.
+pub(super) fn line(finding: &Finding) -> String {
+    let Finding { subject, severity, message, hint, .. } = finding;
+    let hint = hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    let line = printable(&format!("{} {subject}: {message}{hint}", word(*severity)));
+    line.replace('\n', " ")
 }
 
 /// Text for the inside of an XML attribute.
