@@ -1038,7 +1038,7 @@ _acmeagent() {
             return 0
             ;;
         acmeagent__subcmd__renew)
-            opts="-q -v -h --dry-run --force --jobs --max-wait --loop --home --json --quiet --verbose --color --help"
+            opts="-q -v -h --plan --dry-run --force --jobs --max-wait --loop --home --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

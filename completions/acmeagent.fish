@@ -88,6 +88,7 @@ complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l home -d 'D
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l color -d 'When to colour messages' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l plan -d 'Only say what would be done when and why, and what it would use of the CA\'s limits'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l dry-run -d 'Rehearse with the CA\'s staging environment; keep and deploy nothing'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l force -d 'Renew although nothing is due'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l loop -d 'Stay until told to stop, and renew each certificate at its exact instant (for containers and services; SIGHUP makes it look at all settings again)'

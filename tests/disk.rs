@@ -24,7 +24,7 @@ fn a_disk_without_room_is_told_before_anything_is_ordered() {
     need!("curl");
     let ca = Ca::start();
     let home = Home::new(&ca, 0);
-    let tmpfs = ["-t", "tmpfs", "-o", "size=24k,mode=711", "tmpfs"];
+    let tmpfs = ["-t", "tmpfs", "-o", "size=40k,mode=711", "tmpfs"];
     let Some(mount) = Mount::new(&tmpfs, home.agent.home()) else { return };
     let ran = home.agent.run(&home.issue()).exits(10);
     let state = home.agent.path("state");

@@ -159,6 +159,23 @@ fn ports_and_web_roots() {
 }
 
 #[test]
+fn a_limit_that_is_near() {
+    let ca = Ca::start();
+    let agent = ca.agent_under_limits("letsencrypt");
+    let _ = agent.run(&["issue", "-d", "a.example"]).exits(0);
+    let near = "of 5 certificates for exactly these names are left";
+    let _ = agent.run(&["doctor"]).shows(&[&format!("4 {near}")]);
+    for _ in 0..3 {
+        let _ = agent.run(&["renew", "--force"]).exits(0);
+    }
+    let ran = agent.run(&["doctor"]).shows(&["WARNING a.example", &format!("1 {near}, one more")]);
+    assert_ne!(ran.code, 0, "{ran:?}");
+    let held_back = "all used but the one kept for an emergency: the next at 20";
+    let _ = agent.run(&["renew", "--force"]).exits(3).says(&[held_back]);
+    assert_eq!(ca.issued(), 4);
+}
+
+#[test]
 fn a_clock_that_is_off() {
     need!("faketime");
     let ca = Ca::start();

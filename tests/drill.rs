@@ -24,9 +24,10 @@ fn what_is_paused_is_issued_once_it_no_longer_is() {
     need!("curl");
     let ca = Ca::behaving("paused = [\"a.example\"]");
     let agent = ca.agent();
-    let refused = agent.run(&["issue", "-d", "a.example"]);
-    assert_ne!(refused.code, 0, "{refused:?}");
-    let _ = refused.says(&["prevented from requesting certificates for a.example"]);
+    let refused = agent.run(&["issue", "-d", "a.example"]).exits(2);
+    assert!(!refused.stderr.contains("jwt"), "its address is half a secret: {refused:?}");
+    let _ = refused.says(&["takes no orders for some of these names", "`acmeagent status`"]);
+    let _ = agent.run(&["status"]).exits(0).shows(&["has paused a.example", "unpause?jwt="]);
     assert_eq!((ca.asked("a.example"), ca.issued()), (1, 0));
     ca.manage("unpause", Some(json!({ "identifiers": ["a.example"] })));
     let _ = agent.run(&["issue", "-d", "a.example"]).exits(0);

@@ -1,5 +1,6 @@
 //! Everything that can go wrong between us and a CA.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use super::problem::Problem;
 use crate::model::fault::Fault;
 use crate::model::name::Identifier;
 use crate::model::time::Timestamp;
+use crate::schedule::budget::What;
+use crate::schedule::limits::Scope;
 
 /// Why a CA did not do what it was asked.
 ///
@@ -35,9 +38,8 @@ pub(crate) enum AcmeError {
     Refused { url: Box<Url>, problem: Box<Problem> },
     #[error("the CA limits requests until {until}: {problem}")]
     RateLimited { problem: Box<Problem>, until: Timestamp },
-    #[error(
-        "the CA has paused this account for some names, until a person visits the page it gives: {problem}"
-    )]
+    /// Its text has the page, whose address is half a secret, and is not shown.
+    #[error("the CA takes no orders for some of these names until a person has visited a page")]
     Paused { problem: Box<Problem> },
     #[error("the CA is unavailable: {problem}")]
     Unavailable { url: Box<Url>, problem: Box<Problem>, until: Option<Timestamp> },
@@ -165,14 +167,73 @@ impl AcmeError {
         }
     }
 
+    /// What this teaches of the CA's limits, for an order of `identifiers`.
+    pub(crate) fn lessons(&self, identifiers: &BTreeSet<Identifier>) -> Vec<What> {
+        match self {
+            Self::RateLimited { problem, until } => {
+                vec![What::Refused { scope: problem.limit(identifiers), until: *until }]
+            }
+            Self::Unavailable { until: Some(until), .. } => {
+                vec![What::Refused { scope: Scope::Ca, until: *until }]
+            }
+            Self::Paused { problem } => {
+                let page = problem.page().unwrap_or_default();
+                let named = problem.named(identifiers);
+                let concerned = if named.is_empty() { identifiers.iter().collect() } else { named };
+                let paused = |identifier: &Identifier| What::Paused {
+                    identifier: identifier.clone(),
+                    page: page.to_owned(),
+                };
+                concerned.into_iter().map(paused).collect()
+            }
+            Self::Unproven { failures } => {
+                let failed = |failure: &ChallengeFailure| What::Unproven {
+                    identifier: failure.identifier.clone(),
+                };
+                failures.iter().map(failed).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The identifiers the CA says are at fault, as far as it names them.
+    pub(crate) fn blamed(&self) -> BTreeSet<Identifier> {
+        match self {
+            Self::Unproven { failures } => {
+                failures.iter().map(|failure| failure.identifier.clone()).collect()
+            }
+            _ => {
+                let subproblems = self.problem().map(|problem| problem.subproblems.as_slice());
+                let named = subproblems.unwrap_or_default().iter();
+                named.filter_map(|sub| sub.identifier.clone()).collect()
+            }
+        }
+    }
+
+    /// Whether the CA's own TLS certificate is out of its dates, by this host's clock.
+    pub(crate) fn is_untimely(&self) -> bool {
+        use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+        self.certificate_error().is_some_and(|error| {
+            matches!(
+                error,
+                Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
+            )
+        })
+    }
+
+    /// What is wrong with the CA's own TLS certificate, if that is why it is out of reach.
+    fn certificate_error(&self) -> Option<&rustls::CertificateError> {
+        let Self::Unreachable { source, .. } = self else { return None };
+        let causes = std::iter::successors(Some(source as &dyn std::error::Error), |e| e.source());
+        causes.filter_map(tls_error).find_map(|error| match error {
+            rustls::Error::InvalidCertificate(why) => Some(why),
+            _ => None,
+        })
+    }
+
     /// Whether the CA's own TLS certificate leads to no root that is trusted.
     pub(crate) fn is_untrusted(&self) -> bool {
-        use rustls::{CertificateError, Error};
-        let Self::Unreachable { source, .. } = self else { return false };
-        let causes = std::iter::successors(Some(source as &dyn std::error::Error), |e| e.source());
-        causes.filter_map(tls_error).any(|error| {
-            matches!(error, Error::InvalidCertificate(CertificateError::UnknownIssuer))
-        })
+        matches!(self.certificate_error(), Some(rustls::CertificateError::UnknownIssuer))
     }
 
     /// Whether the same order without `replaces` should be tried once (RFC 9773 §5).

@@ -85,10 +85,8 @@ impl Server {
         let base = format!("https://{}", listener.local_addr().unwrap());
         let (certificate, key) = loopback_certificate();
         let endpoint = Endpoint {
-            name: "hostile".to_owned(),
-            directory: format!("{base}/directory"),
             roots: Some(certificate.clone().into_bytes()),
-            other_hosts: Vec::new(),
+            ..Endpoint::new("hostile", &format!("{base}/directory"))
         };
         let mut paths = Self::behaved();
         paths.extend(changes.into_iter().map(|(path, answer)| (path.to_owned(), answer)));
@@ -547,7 +545,7 @@ async fn dripping(tls: bool) -> AcmeError {
         }
     });
     let roots = Some(certificate.into_bytes());
-    let endpoint = Endpoint { name: "slow".to_owned(), directory, roots, other_hosts: Vec::new() };
+    let endpoint = Endpoint { roots, ..Endpoint::new("slow", &directory) };
     let timeouts =
         Timeouts { connect: Duration::from_millis(300), total: Duration::from_millis(600) };
     let opening = Session::open_within(&endpoint, "acmeagent/test", clock(), timeouts);
@@ -571,8 +569,7 @@ async fn a_closed_port_is_passing() {
     let directory = format!("https://{}/directory", listener.local_addr().unwrap());
     drop(listener);
     let roots = Some(loopback_certificate().0.into_bytes());
-    let name = "closed".to_owned();
-    let endpoint = Endpoint { name, directory, roots, other_hosts: Vec::new() };
+    let endpoint = Endpoint { roots, ..Endpoint::new("closed", &directory) };
     let error = Session::open(&endpoint, "acmeagent/test", clock()).await.err().unwrap();
     assert_eq!(error.fault(), Fault::Passing, "{error}");
 }

@@ -1,6 +1,6 @@
 //! Every byte to and from a CA passes here: where to, how long, how much.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -89,8 +89,8 @@ pub(super) struct Transport {
     pub(super) origin: Origin,
     clock: Arc<dyn Clock>,
     nonces: Mutex<Vec<Nonce>>,
-    /// Unix seconds of the last `Date`; `i64::MIN` before there is one.
-    ca_time: AtomicI64,
+    /// The last `Date`, and when it came by our monotonic clock.
+    dated: Mutex<Option<(Timestamp, Duration)>>,
     round_trips: AtomicUsize,
     last_trip_micros: AtomicU64,
 }
@@ -107,7 +107,7 @@ impl Transport {
             origin: Origin::of(endpoint)?,
             clock,
             nonces: Mutex::default(),
-            ca_time: AtomicI64::new(i64::MIN),
+            dated: Mutex::default(),
             round_trips: AtomicUsize::new(0),
             last_trip_micros: AtomicU64::new(0),
         })
@@ -148,8 +148,8 @@ impl Transport {
     }
 
     pub(super) fn ca_time(&self) -> Option<Timestamp> {
-        let seconds = self.ca_time.load(Ordering::Relaxed);
-        (seconds != i64::MIN).then(|| Timestamp::from_unix(seconds))
+        let (date, at) = (*self.dated.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Some(date.plus(self.clock.monotonic().saturating_sub(at)))
     }
 
     pub(super) fn round_trips(&self) -> usize {
@@ -215,7 +215,8 @@ impl Transport {
     fn note(&self, headers: &HeaderMap) -> Timestamp {
         let date = text(headers, DATE).and_then(Timestamp::parse_http_date);
         if let Some(date) = date {
-            self.ca_time.store(date.unix(), Ordering::Relaxed);
+            let mut dated = self.dated.lock().unwrap_or_else(PoisonError::into_inner);
+            *dated = Some((date, self.clock.monotonic()));
         }
         date.unwrap_or_else(|| self.clock.now())
     }

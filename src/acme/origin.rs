@@ -103,10 +103,8 @@ mod tests {
 
     fn origin() -> Origin {
         Origin::of(&Endpoint {
-            name: "x".to_owned(),
-            directory: "https://ca.example:14000/dir".to_owned(),
-            roots: None,
             other_hosts: vec!["two.example".to_owned()],
+            ..Endpoint::new("x", "https://ca.example:14000/dir")
         })
         .unwrap()
     }

@@ -170,10 +170,8 @@ impl Pebble {
         let http = reqwest::Client::builder().tls_certs_only([root]).user_agent("test");
         let mut started = Self {
             endpoint: Endpoint {
-                name: "pebble".to_owned(),
-                directory: format!("https://127.0.0.1:{listen}/dir"),
                 roots: Some(certificate.into_bytes()),
-                other_hosts: Vec::new(),
+                ..Endpoint::new("pebble", &format!("https://127.0.0.1:{listen}/dir"))
             },
             management: format!("https://127.0.0.1:{manage}"),
             challenges: format!("http://127.0.0.1:{challenges}"),

@@ -1,5 +1,6 @@
 //! What a CA says went wrong (RFC 9457, RFC 8555 §6.7), made safe to show.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Deserialize;
@@ -7,6 +8,7 @@ use serde_json::Value;
 
 use crate::model::name::Identifier;
 use crate::model::time::Timestamp;
+use crate::schedule::limits::Scope;
 
 const PREFIX: &str = "urn:ietf:params:acme:error:";
 
@@ -101,6 +103,46 @@ impl Problem {
         let (day, clock) = (rest.get(..10)?, rest.get(11..19)?);
         rest.get(19..)?.starts_with(" UTC").then_some(())?;
         Timestamp::parse(&format!("{day}T{clock}Z"))
+    }
+
+    /// Which limit Boulder's text speaks of, for an order of `identifiers`.
+    ///
+    /// Any other text is taken to speak of this very order: what is limited for one certificate
+    /// must not hold up another.
+    pub(super) fn limit(&self, identifiers: &BTreeSet<Identifier>) -> Scope {
+        let detail = self.detail.as_str();
+        let quoted = || detail.split('"').nth(1).unwrap_or_default().to_owned();
+        if detail.contains("too many new registrations") {
+            return Scope::Registrations;
+        }
+        if detail.contains("too many new orders") {
+            return Scope::Orders;
+        }
+        if detail.contains("too many failed authorizations")
+            && let Ok(identifier) = Identifier::parse(&quoted())
+        {
+            return Scope::Failures(identifier);
+        }
+        if detail.contains("already issued for \"") {
+            return Scope::Domain(quoted());
+        }
+        Scope::ExactSet(identifiers.clone())
+    }
+
+    /// The page a person must visit to lift a pause.
+    pub(super) fn page(&self) -> Option<&str> {
+        let page = self.detail.split_whitespace().find(|word| word.starts_with("https://"))?;
+        Some(page.trim_end_matches(['.', ',', ')']))
+    }
+
+    /// The identifiers of `all` that the text names as words of their own.
+    pub(super) fn named<'a>(&self, all: &'a BTreeSet<Identifier>) -> Vec<&'a Identifier> {
+        let before_page = self.detail.split("https://").next().unwrap_or_default();
+        let words: Vec<&str> = before_page
+            .split(|c: char| c.is_whitespace() || c == ',')
+            .map(|word| word.trim_end_matches('.'))
+            .collect();
+        all.iter().filter(|one| words.contains(&one.to_string().as_str())).collect()
     }
 
     /// Whether only a person can lift this limit: a paused account is told so without Retry-After.
@@ -207,6 +249,57 @@ mod tests {
             let read = problem(429, &json).retry_after().map(|at| at.to_string());
             assert_eq!(read.as_deref(), at, "{detail}");
         }
+    }
+
+    #[test]
+    fn the_limit_is_read_from_boulders_texts() {
+        let set = |names: &[&str]| -> BTreeSet<Identifier> {
+            names.iter().map(|name| Identifier::parse(name).unwrap()).collect()
+        };
+        let order = set(&["a.example", "b.example"]);
+        let failing = Identifier::parse("b.example").unwrap();
+        let table = [
+            (
+                "too many new registrations (10) from this IP address in the last 3h0m0s, retry",
+                Scope::Registrations,
+            ),
+            (
+                "too many new orders (300) from this account in the last 3h0m0s, retry",
+                Scope::Orders,
+            ),
+            (
+                "too many failed authorizations (5) for \"b.example\" in the last 1h0m0s",
+                Scope::Failures(failing),
+            ),
+            (
+                "too many certificates (50) already issued for \"example\" in the last 168h0m0s",
+                Scope::Domain("example".to_owned()),
+            ),
+            (
+                "too many certificates (5) already issued for this exact set of identifiers in",
+                Scope::ExactSet(order.clone()),
+            ),
+            ("slow down", Scope::ExactSet(order.clone())),
+            ("too many failed authorizations (5) for \"../x\"", Scope::ExactSet(order.clone())),
+        ];
+        for (detail, scope) in table {
+            let json = serde_json::json!({ "type": "x", "detail": detail }).to_string();
+            assert_eq!(problem(429, &json).limit(&order), scope, "{detail}");
+        }
+    }
+
+    #[test]
+    fn a_pause_names_its_page_and_who_is_paused() {
+        let order =
+            ["a.example", "b.example", "example"].map(|name| Identifier::parse(name).unwrap());
+        let order = BTreeSet::from(order);
+        let detail = "Your account is temporarily prevented from requesting certificates for b.example \
+            and possibly others. Please visit: https://ca.example/sfe/v1/unpause?jwt=a.example";
+        let json = serde_json::json!({ "type": "x", "detail": detail }).to_string();
+        let problem = problem(429, &json);
+        assert_eq!(problem.page(), Some("https://ca.example/sfe/v1/unpause?jwt=a.example"));
+        let named: Vec<String> = problem.named(&order).iter().map(ToString::to_string).collect();
+        assert_eq!(named, ["b.example"]);
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Session {
         &self.0.directory
     }
 
-    /// The CA's clock as its last answer showed it, for comparison with ours.
+    /// What the CA's clock shows now, going by its last answer.
     pub(crate) fn ca_time(&self) -> Option<Timestamp> {
         self.0.transport.ca_time()
     }

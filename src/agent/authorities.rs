@@ -21,6 +21,7 @@ use crate::config::secret::SecretPlaces;
 use crate::model::challenge::ValidationPorts;
 use crate::model::time::Clock;
 use crate::pipeline::{Application, Authority};
+use crate::schedule::limits::Limits;
 use crate::store::layout::Label;
 
 /// The name the embedded CA goes by in settings, store and reports.
@@ -57,11 +58,49 @@ impl Authorities {
         Self { main, clock, launch, embedded: OnceCell::new(), known: Mutex::default() }
     }
 
-    /// The CA that `settings` want.
+    /// The CA that `settings` want first of all.
     pub(crate) async fn wanted(&self, settings: &CertSettings) -> Result<Arc<Authority>, Trouble> {
-        let [choice] = settings.cas.as_slice() else { return Err(Trouble::SeveralCas) };
-        let root = settings.ca_root.as_ref().map(|path| path.as_path());
-        self.find(choice, root).await
+        self.of(settings, &settings.cas[0]).await
+    }
+
+    /// One of the CAs that `settings` want.
+    pub(crate) async fn of(
+        &self,
+        settings: &CertSettings,
+        choice: &CaChoice,
+    ) -> Result<Arc<Authority>, Trouble> {
+        self.find(choice, settings.ca_root.as_ref().map(|path| path.as_path())).await
+    }
+
+    /// The name and the limits of a CA, without reaching for it.
+    pub(crate) fn limits(&self, choice: &CaChoice) -> Result<(String, Limits), Trouble> {
+        let name = ca_name(choice);
+        let limits = match choice {
+            CaChoice::Embedded => Limits::UNKNOWN,
+            _ => self.endpoint(choice, &name)?.limits,
+        };
+        Ok((name, limits))
+    }
+
+    /// The CA that issued what is held, by the name it has in the store: only it can advise on it
+    /// or revoke it. `None` where nothing tells any more how it is reached.
+    pub(crate) async fn issuer(
+        &self,
+        settings: &CertSettings,
+        name: &str,
+    ) -> Result<Option<Arc<Authority>>, Trouble> {
+        if let Some(choice) = settings.cas.iter().find(|choice| ca_name(choice) == name) {
+            return self.of(settings, choice).await.map(Some);
+        }
+        match CaChoice::parse(name) {
+            Ok(choice @ CaChoice::Embedded) => self.find(&choice, None).await.map(Some),
+            Ok(CaChoice::Named(named))
+                if self.main.ca(&named).is_some() || Endpoint::builtin(name).is_some() =>
+            {
+                self.find(&CaChoice::Named(named), None).await.map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The CA of that choice; `root` is trusted for its HTTPS instead of the system's roots.
@@ -103,18 +142,14 @@ impl Authorities {
     }
 
     fn endpoint(&self, choice: &CaChoice, name: &str) -> Result<Endpoint, Trouble> {
-        let of = |directory: String, roots| Endpoint {
-            name: name.to_owned(),
-            directory,
-            roots,
-            other_hosts: Vec::new(),
-        };
         match choice {
-            CaChoice::Server(url) => Ok(of(url.to_string(), None)),
+            CaChoice::Server(url) => Ok(Endpoint::new(name, url.as_str())),
             CaChoice::Named(named) => match self.main.ca(named) {
                 Some(table) => {
                     let roots = table.root.as_ref().map(|path| read_roots(path.as_path()));
-                    Ok(of(table.directory.to_string(), roots.transpose()?))
+                    let plain = Endpoint::new(name, table.directory.as_str());
+                    let limits = table.limits.unwrap_or(plain.limits);
+                    Ok(Endpoint { roots: roots.transpose()?, limits, ..plain })
                 }
                 None => Endpoint::builtin(name).ok_or_else(|| self.unknown(named)),
             },
@@ -132,18 +167,23 @@ impl Authorities {
         Trouble::UnknownCa { name: name.to_string(), nearest: nearest.map(str::to_owned) }
     }
 
-    /// How to become a customer of the CA that `settings` want.
+    /// How to become a customer of one of the CAs that `settings` want.
+    ///
+    /// The certificate's own account binding is for the first of them; the others have theirs in
+    /// their `[[ca]]`.
     pub(crate) async fn application(
         &self,
         settings: &CertSettings,
+        choice: &CaChoice,
         agree_terms: bool,
         may_create: bool,
     ) -> Result<Application, Trouble> {
-        let of_ca = match settings.cas.as_slice() {
-            [CaChoice::Named(name)] => self.main.ca(name).and_then(|table| table.eab.as_ref()),
+        let of_ca = match choice {
+            CaChoice::Named(name) => self.main.ca(name).and_then(|table| table.eab.as_ref()),
             _ => None,
         };
-        let eab = match settings.eab.as_ref().or(of_ca) {
+        let own = settings.eab.as_ref().filter(|_| settings.cas.first() == Some(choice));
+        let eab = match own.or(of_ca) {
             Some(eab) if may_create => {
                 let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
                 let variable = |name: &str| std::env::var_os(name);
@@ -157,7 +197,7 @@ impl Authorities {
             _ => None,
         };
         let contacts = settings.email.iter().map(|email| format!("mailto:{email}")).collect();
-        let agree_terms = agree_terms || settings.cas == [CaChoice::Embedded];
+        let agree_terms = agree_terms || *choice == CaChoice::Embedded;
         Ok(Application { contacts, agree_terms, eab, may_create })
     }
 }

@@ -11,7 +11,7 @@ use crate::schedule::cadence::{self, TooCoarse};
 use crate::schedule::{self, Due, History, Reason};
 
 /// What to do about runs that are too far apart.
-pub(super) const OFTEN_ENOUGH: &str =
+pub(crate) const OFTEN_ENOUGH: &str =
     "run `acmeagent renew` every half hour, or let it stay with --loop";
 
 impl Agent {

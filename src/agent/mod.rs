@@ -1,9 +1,11 @@
 //! Floor 6: wiring. The only place that builds real clocks, disks and clients.
 
+mod attempt;
 pub(crate) mod audit;
 pub(crate) mod authorities;
-mod cadence;
+pub(crate) mod cadence;
 pub(crate) mod clock;
+pub(crate) mod forecast;
 pub(crate) mod home;
 mod hooks_once;
 mod plan;
@@ -29,12 +31,14 @@ use crate::pipeline::{Hands, Solvers};
 use crate::schedule::window::Seed;
 use crate::store::{Store, StoreError};
 use authorities::{Authorities, Launch};
+use clock::Corrected;
 use hooks_once::HooksOnce;
 use tick::LookedAt;
 
+pub(crate) use attempt::wanted;
 pub(crate) use plan::{Insistence, Standing};
 pub(crate) use trouble::Trouble;
-pub(crate) use work::{Done, Ended, Wish, wanted};
+pub(crate) use work::{Done, Ended, Wish};
 
 /// Everything a verb needs to work on certificates.
 pub(crate) struct Agent {
@@ -42,6 +46,7 @@ pub(crate) struct Agent {
     pub(crate) authorities: Authorities,
     hooks: HooksOnce,
     looked_at: LookedAt,
+    clock: Arc<Corrected>,
     /// What tells this host from others of a fleet.
     host: Vec<u8>,
 }
@@ -59,6 +64,8 @@ pub(crate) struct Wiring {
 impl Agent {
     pub(crate) fn new(wiring: Wiring) -> Self {
         let Wiring { store, main, clock, sink, launch, stop } = wiring;
+        let corrected = Arc::new(Corrected::new(clock));
+        let clock: Arc<dyn Clock> = Arc::<Corrected>::clone(&corrected);
         let authorities = Authorities::new(main, Arc::clone(&clock), launch);
         let hands = Hands { store, clock, sink, solvers: Solvers::default(), stop };
         Self {
@@ -66,6 +73,7 @@ impl Agent {
             authorities,
             hooks: HooksOnce::default(),
             looked_at: LookedAt::default(),
+            clock: corrected,
             host: host_id(),
         }
     }

@@ -1,11 +1,14 @@
 //! What is to be done for one certificate now. Pure: facts in, plan out.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::config::cert::CertSettings;
 use crate::model::generation::Generation;
+use crate::model::name::Identifier;
 use crate::model::time::Timestamp;
 use crate::pipeline::Task;
+use crate::schedule::bearings::TOLERANCE;
 use crate::schedule::window::Seed;
 use crate::schedule::{self, Advice, Due, History, Reason};
 use crate::store::archive::Meta;
@@ -132,6 +135,28 @@ fn wants_order(
     }
 }
 
+/// The time that is left for attempts: until what is served expires, or where nothing is served that
+/// could expire, so long that a fair number of attempts an hour comes of it.
+pub(crate) fn runway(standing: &Standing, now: Timestamp) -> Duration {
+    const WITHOUT: Duration = Duration::from_secs(10 * 3600);
+    let expires = standing.live.as_ref().map(|(_, meta)| meta.validity.not_after);
+    expires.filter(|at| *at > now).map_or(WITHOUT, |at| at.since(now))
+}
+
+/// The wanted identifiers that what is held was issued without, because the CA found fault with them.
+pub(crate) fn left_out(settings: &CertSettings, standing: &Standing) -> Vec<Identifier> {
+    let Some((_, meta)) = &standing.newest else { return Vec::new() };
+    let bad = settings.identifiers.iter().filter(|one| standing.facts.bad_names.contains(one));
+    bad.filter(|one| !meta.identifiers.contains(one)).cloned().collect()
+}
+
+/// Whether our clock shows a time that is over for certain: the CA is to be asked then.
+pub(crate) fn is_past(standing: &Standing, now: Timestamp) -> bool {
+    let issued = standing.newest.as_ref().map(|(_, meta)| meta.issued_at);
+    let seen = [issued, standing.facts.last_run].into_iter().flatten().max();
+    seen.is_some_and(|seen| now.plus(TOLERANCE) < seen)
+}
+
 /// What the CA advised, as far as it speaks of the newest generation.
 ///
 /// An answer from the future came while the clock was wrong, and counts as none.
@@ -213,6 +238,9 @@ pub(crate) fn wake(
     ask_at: Option<Timestamp>,
     now: Timestamp,
 ) -> Wake {
+    if is_past(standing, now) {
+        return at_once(standing, now);
+    }
     let plan = plan(standing, settings, seed, Insistence::default(), now);
     let acts = match plan {
         Plan::Do(..) | Plan::Wait(Due::Now(_)) => now,

@@ -1,6 +1,6 @@
 //! Back to an earlier generation, and held there.
 
-use super::plan::ask_at;
+use super::plan::{Why, ask_at};
 use super::work::{Done, Wish};
 use super::{Agent, Insistence, Trouble};
 use crate::model::event::Event;
@@ -94,7 +94,8 @@ impl Agent {
         let (new_settings, agree_terms, may_register) = (None, false, false);
         let mut wish = Wish { name, settings, new_settings, insistence, agree_terms, may_register };
         let task = if expired { Task::DeployExpired } else { Task::Deploy };
-        let mut done = self.run(lock, &mut wish, &mut standing, task(generation)).await?;
+        let mut done =
+            self.attempt(lock, &mut wish, &mut standing, task(generation), Why::Forced).await?;
         if done.trouble.is_some() {
             // Who asked for it knows that it failed, and asks again; no later run does.
             standing.facts.pin = pin_before;

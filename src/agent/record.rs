@@ -1,12 +1,12 @@
 //! What is written down when a run has ended, for the next one.
 
-use std::time::Duration;
-
-use super::plan::Standing;
+use super::plan::{Standing, runway};
 use super::work::{Done, Ended};
 use super::{Agent, Trouble};
+use crate::config::cert::CertSettings;
 use crate::model::fault::Fault;
 use crate::model::generation::Generation;
+use crate::model::name::CertName;
 use crate::model::time::Timestamp;
 use crate::pipeline::{Cause, Outcome, Task};
 use crate::schedule::backoff;
@@ -19,6 +19,7 @@ impl Agent {
         &self,
         lock: &Lock,
         standing: &mut Standing,
+        settings: &CertSettings,
         outcome: Outcome,
         task: Task,
     ) -> Result<Done, Trouble> {
@@ -55,17 +56,13 @@ impl Agent {
         };
         match &cause {
             None => {
-                facts.failures = 0;
-                facts.last_failure = None;
                 facts.last_success = Some(now);
+                self.note_success(&name, &mut facts, settings, now)?;
             }
             // Nobody's failure: it goes on where it was.
             Some(Cause::Interrupted) => {}
             Some(cause) if ended == Ended::Retry || cause.condemns() => {
-                facts.failures = facts.failures.saturating_add(1);
-                let retry_at = retry_at(cause, facts.failures, standing, now);
-                facts.last_failure =
-                    Some(LastFailure { at: now, message: cause.to_string(), retry_at });
+                note_failure(&mut facts, cause, standing, now);
             }
             // The deploy queue remembers it; a server that did not take it blocks no order.
             Some(_) => {}
@@ -79,6 +76,28 @@ impl Agent {
         let permanent = matches!(cause.as_ref().map(Cause::fault), Some(Fault::Permanent));
         let ended = if ended == Ended::Retry && permanent { Ended::Failed } else { ended };
         Ok(Done { trouble: cause.map(Trouble::Cause), ..Done::new(name, ended) })
+    }
+
+    /// A success ends all failures, but for that of names that were left out: they are tried again.
+    fn note_success(
+        &self,
+        name: &CertName,
+        facts: &mut Facts,
+        settings: &CertSettings,
+        now: Timestamp,
+    ) -> Result<(), Trouble> {
+        let newest = self.newest_good(name, facts)?;
+        let certified = newest.map(|(_, meta)| meta.identifiers).unwrap_or_default();
+        facts
+            .bad_names
+            .retain(|bad| settings.identifiers.contains(bad) && !certified.contains(bad));
+        if facts.bad_names.is_empty() {
+            facts.failures = 0;
+            facts.last_failure = None;
+        } else if let Some(failure) = &mut facts.last_failure {
+            failure.retry_at = now.plus(backoff::LONGEST);
+        }
+        Ok(())
     }
 
     /// Keeps a generation for another attempt, unless it was the certificate that was at fault, or
@@ -116,15 +135,21 @@ impl Agent {
     }
 }
 
-/// The time until what is served expires; none where nothing is.
-fn runway(standing: &Standing, now: Timestamp) -> Duration {
-    standing.live.as_ref().map_or(Duration::ZERO, |(_, meta)| meta.validity.not_after.since(now))
-}
-
-fn retry_at(cause: &Cause, failures: u32, standing: &Standing, now: Timestamp) -> Timestamp {
-    let spaced = now.plus(backoff::wait(failures, runway(standing, now)));
-    match cause.fault() {
-        Fault::WaitUntil(until) => until.max(spaced),
-        Fault::Passing | Fault::Permanent => spaced,
+/// Counts a failure, and plans the next attempt.
+fn note_failure(facts: &mut Facts, cause: &Cause, standing: &Standing, now: Timestamp) {
+    // What was not even tried is no failure.
+    if !matches!(cause, Cause::Limited { .. }) {
+        facts.failures = facts.failures.saturating_add(1);
     }
+    let blamed = cause.blamed();
+    if !blamed.is_empty() {
+        facts.bad_names = blamed;
+    }
+    let runway = runway(standing, now);
+    let asked = match cause.fault() {
+        Fault::WaitUntil(until) => Some(until),
+        Fault::Passing | Fault::Permanent => None,
+    };
+    let retry_at = backoff::retry_at(facts.failures, asked, runway, now);
+    facts.last_failure = Some(LastFailure { at: now, message: cause.to_string(), retry_at });
 }

@@ -29,7 +29,11 @@ impl Agent {
         let Some((settings, _)) = self.settings(name)? else {
             return Err(Trouble::NoSettings { path: self.store().layout().settings(name) });
         };
-        let authority = self.authorities.wanted(&settings).await?;
+        let meta = self.store().meta(name, generation)?;
+        let authority = match self.authorities.issuer(&settings, &meta.ca).await? {
+            Some(issuer) => issuer,
+            None => self.authorities.wanted(&settings).await?,
+        };
         if reason == Reason::KeyCompromise {
             let key = Key::parse(&stored.privkey).map_err(Cause::from)?;
             let session = authority.session().await?;

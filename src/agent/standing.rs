@@ -10,6 +10,7 @@ use crate::model::name::CertName;
 use crate::model::time::Timestamp;
 use crate::pipeline::Task;
 use crate::schedule;
+use crate::schedule::bearings::Deviation;
 use crate::store::StoreError;
 use crate::store::archive::Meta;
 use crate::store::journal::{AriFacts, State as Facts};
@@ -63,7 +64,7 @@ impl Agent {
     }
 
     /// The newest generation that was not marked bad and can be read.
-    fn newest_good(
+    pub(super) fn newest_good(
         &self,
         name: &CertName,
         facts: &Facts,
@@ -79,6 +80,27 @@ impl Agent {
             }
         }
         Ok(None)
+    }
+
+    /// Looks at the CA's clock before anything is decided that hangs on the time; where it disagrees
+    /// with ours by much, its time is what counts from here on. Says whether that is so now.
+    pub(super) async fn take_bearings(
+        &self,
+        name: &CertName,
+        standing: &Standing,
+        settings: &CertSettings,
+    ) -> bool {
+        let Ok(authority) = self.authorities.wanted(settings).await else { return false };
+        let Ok(session) = authority.session().await else { return false };
+        let Some(theirs) = session.ca_time() else { return false };
+        let ours = self.hands.clock.now();
+        let issued = standing.newest.as_ref().map(|(_, meta)| meta.validity.not_before);
+        let known_past = issued.unwrap_or(Timestamp::from_unix(0));
+        let Some(deviation) = Deviation::of(ours, theirs, known_past) else { return false };
+        self.clock.correct(deviation);
+        let text = format!("{deviation}: its time decides; check this host's NTP service");
+        self.hands.sink.note(Event::Noticed { name: name.clone(), text });
+        true
     }
 
     /// Asks the CA for its advice where the time has come. What it says is in `standing`, and yet
@@ -98,12 +120,11 @@ impl Agent {
         if !schedule::poll_is_due(meta.validity, known, now) {
             return known;
         }
-        let Ok(authority) = self.authorities.wanted(settings).await else {
-            return Some(now.plus(schedule::ARI_RETRY));
+        let authority = match self.authorities.issuer(settings, &meta.ca).await {
+            Ok(Some(authority)) => authority,
+            Ok(None) => return None,
+            Err(_) => return Some(now.plus(schedule::ARI_RETRY)),
         };
-        if meta.ca != authority.name() {
-            return None;
-        }
         let Ok(session) = authority.session().await else {
             return Some(now.plus(schedule::ARI_RETRY));
         };
@@ -115,7 +136,13 @@ impl Agent {
             Err(RenewalInfoError::Temporary(_)) => return Some(now.plus(schedule::ARI_RETRY)),
             Err(_) => return Some(now.plus(RenewalInfoError::LATER)),
         };
-        if let Some(url) = &info.explanation_url {
+        // Said once: it stays in what is remembered.
+        let news = standing
+            .facts
+            .ari
+            .as_ref()
+            .is_none_or(|known| known.explanation_url != info.explanation_url);
+        if let Some(url) = info.explanation_url.as_ref().filter(|_| news) {
             let text = format!("the CA explains its renewal window at {url}");
             self.hands.sink.note(Event::Noticed { name: name.clone(), text });
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use super::plan::{Insistence, ask_at, at_once, wake};
+use super::plan::{Insistence, ask_at, at_once, left_out, wake};
 use super::work::{Done, Ended, Wish};
 use super::{Agent, Trouble, certificates, exists};
 use crate::model::event::Event;
@@ -140,7 +140,12 @@ impl Agent {
     pub(crate) fn still_failing(&self, names: &[CertName]) -> Vec<Done> {
         let names = names.iter().filter(|name| exists(self.store(), name));
         let told = names.map(|name| match self.standing(name) {
-            Ok(standing) => Done { standing, ..Done::new(name.clone(), Ended::Retry) },
+            Ok(standing) => {
+                let settings = self.settings(name).ok().flatten();
+                let left_out = settings.map(|(settings, _)| left_out(&settings, &standing));
+                let left_out = left_out.unwrap_or_default();
+                Done { standing, left_out, ..Done::new(name.clone(), Ended::Retry) }
+            }
             Err(trouble) => self.refused(name, trouble),
         });
         told.collect()

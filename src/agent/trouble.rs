@@ -30,8 +30,6 @@ pub(crate) enum Trouble {
     UnknownCa { name: String, nearest: Option<String> },
     #[error("Buypass has ended its free ACME service; no certificate can come from it")]
     EndedCa,
-    #[error("failover between several CAs is not supported by this version")]
-    SeveralCas,
     #[error("the CA {ca} has no staging directory that is known; give one with --server")]
     NoStaging { ca: String },
     #[error("the embedded CA did not start")]

@@ -5,19 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::unistd::{Group, User};
-
-use super::plan::{Insistence, Plan, Standing, Why, at_once, plan, wake};
+use super::plan::{Insistence, Plan, Standing, Why, is_past, left_out, plan, runway, wake};
 use super::{Agent, Trouble};
 use crate::config::cert::CertSettings;
-use crate::config::choice::Permissions;
 use crate::model::event::{Event, Phase};
-use crate::model::name::CertName;
+use crate::model::name::{CertName, Identifier};
 use crate::model::time::Timestamp;
-use crate::pipeline::{Authority, Cause, Outcome, Run, Task, Wanted};
-use crate::schedule::{Due, Exemption};
+use crate::pipeline::{Cause, Task};
+use crate::schedule::{Due, Exemption, backoff};
 use crate::store::StoreError;
-use crate::store::disk::Access;
 use crate::store::index::Wake;
 use crate::store::journal::NextRenewal;
 use crate::store::lock::Lock;
@@ -71,14 +67,34 @@ pub(crate) struct Done {
     pub(crate) is_readable: bool,
     pub(crate) phases: Vec<(Phase, Duration)>,
     pub(crate) ari_exempt: Option<Exemption>,
+    /// The wanted names that what is live had to be issued without.
+    pub(crate) left_out: Vec<Identifier>,
 }
 
 impl Done {
     pub(super) fn new(name: CertName, ended: Ended) -> Self {
         let (standing, phases) = (Standing::default(), Vec::new());
         let (why, trouble, ari_exempt) = (None, None, None);
-        let (unkept, is_readable) = (false, true);
-        Self { name, ended, why, trouble, unkept, standing, is_readable, phases, ari_exempt }
+        let (unkept, is_readable, left_out) = (false, true, Vec::new());
+        Self {
+            name,
+            ended,
+            why,
+            trouble,
+            unkept,
+            standing,
+            is_readable,
+            phases,
+            ari_exempt,
+            left_out,
+        }
+    }
+
+    /// How many more attempts come before what is served expires, should all of them fail.
+    pub(crate) fn attempts_left(&self, now: Timestamp) -> Option<u32> {
+        let retry_at = self.standing.facts.last_failure.as_ref()?.retry_at.max(now);
+        let runway = runway(&self.standing, retry_at);
+        Some(backoff::attempts(self.standing.facts.failures, runway).saturating_add(1))
     }
 
     /// A certificate whose part ended before anything was looked at.
@@ -171,6 +187,7 @@ impl Agent {
             Err(trouble) if done.trouble.is_none() => return Err(trouble),
             _ => {}
         }
+        done.left_out = left_out(&settings, &standing);
         done.standing = standing;
         Ok(done)
     }
@@ -188,9 +205,20 @@ impl Agent {
         let waiting = if wish.insistence.is_none() { self.waiting_for_advice(name) } else { None };
         let recovered = waiting.is_none();
         let mut standing = waiting.map_or_else(|| self.recovered(lock), Ok)?;
-        let ask_at = self.poll_ari(name, &mut standing, &wish.settings).await;
-        let (now, seed) = (self.hands.clock.now(), self.seed(&standing));
-        let plan = plan(&standing, &wish.settings, &seed, wish.insistence, now);
+        let decide = |standing: &Standing| {
+            let (now, seed) = (self.hands.clock.now(), self.seed(standing));
+            plan(standing, &wish.settings, &seed, wish.insistence, now)
+        };
+        if is_past(&standing, self.hands.clock.now()) {
+            self.take_bearings(name, &standing, &wish.settings).await;
+        }
+        let mut ask_at = self.poll_ari(name, &mut standing, &wish.settings).await;
+        let orders = matches!(decide(&standing), Plan::Do(Task::Order | Task::Stock, _));
+        if orders && self.take_bearings(name, &standing, &wish.settings).await {
+            // What was asked at the wrong time counts as not asked.
+            ask_at = self.poll_ari(name, &mut standing, &wish.settings).await;
+        }
+        let plan = decide(&standing);
         if !recovered && matches!(plan, Plan::Do(..)) {
             self.save(lock, &mut standing)?;
             standing = self.recovered(lock)?;
@@ -210,7 +238,7 @@ impl Agent {
         match plan(standing, &wish.settings, &seed, wish.insistence, now) {
             Plan::Do(task, why) => {
                 self.save(lock, standing)?;
-                let done = self.run(lock, wish, standing, task).await?;
+                let done = self.attempt(lock, wish, standing, task, why).await?;
                 Ok(Done { why: Some(why), ..done })
             }
             Plan::Wait(due) => {
@@ -254,64 +282,6 @@ impl Agent {
             self.hands.sink.note(Event::Noticed { name: lock.name().clone(), text });
         }
         self.standing_with(lock.name(), facts, recovery.live.generation())
-    }
-
-    pub(super) async fn run(
-        &self,
-        lock: &Lock,
-        wish: &mut Wish,
-        standing: &mut Standing,
-        task: Task,
-    ) -> Result<Done, Trouble> {
-        if !wish.insistence.is_none() {
-            // Should this run be cut off, the next one takes it up, due or not.
-            let wake = at_once(standing, self.hands.clock.now());
-            self.store().update_index(lock.name(), wake)?;
-        }
-        let orders = task.generation().is_none();
-        let interrupted = standing.facts.intent.is_some();
-        let authority = match self.authorities.wanted(&wish.settings).await {
-            Err(trouble) if orders => return Err(trouble),
-            // What is in the archive already can be put to use without its CA.
-            found => found.ok(),
-        };
-        let was_customer = authority.as_ref().is_some_and(|ca| known_customer(standing, ca));
-        let may_create = orders && wish.may_register && !was_customer;
-        let mut run = Run {
-            hands: &self.hands,
-            authority: authority.as_deref(),
-            application: self
-                .authorities
-                .application(&wish.settings, wish.agree_terms, may_create)
-                .await?,
-            name: &wish.name,
-            wanted: wanted(&wish.settings)?,
-            lock,
-            task,
-            facts: &mut standing.facts,
-            // An interrupted switch was begun under the settings as they were.
-            new_settings: match interrupted {
-                true => None,
-                false => wish.new_settings.take(),
-            },
-            usable: Vec::new(),
-            phases: Vec::new(),
-            ari_exempt: None,
-        };
-        let before =
-            if orders { self.before_ordering(lock.name(), &wish.settings).await } else { Ok(()) };
-        let outcome = match before {
-            Ok(()) => run.walk().await,
-            Err(cause) => Outcome::Untouched(cause),
-        };
-        let (phases, ari_exempt) = (std::mem::take(&mut run.phases), run.ari_exempt);
-        let unkept = run.new_settings.is_some();
-        let done = self.record(lock, standing, outcome, task)?;
-        if orders {
-            let good = matches!(done.ended, Ended::Renewed | Ended::Stocked);
-            self.after_ordering(&wish.settings, good).await;
-        }
-        Ok(Done { phases, ari_exempt, unkept, ..done })
     }
 
     /// Plans the next renewal and saves the facts. Returns when to look again, for the index.
@@ -372,43 +342,4 @@ impl Agent {
         }
         Ok(())
     }
-}
-
-/// Whether this CA issued what is held: then the account existed, and a missing key was lost.
-fn known_customer(standing: &Standing, authority: &Authority) -> bool {
-    standing.newest.as_ref().is_some_and(|(_, meta)| meta.ca == authority.name())
-}
-
-/// The settings as a run takes them.
-pub(crate) fn wanted(settings: &CertSettings) -> Result<Wanted<'_>, Trouble> {
-    Ok(Wanted {
-        identifiers: &settings.identifiers,
-        profile: settings.profile.as_ref(),
-        preferred_chain: settings.preferred_chain.as_deref(),
-        key_type: settings.key_type,
-        reuse_key: settings.reuse_key,
-        challenges: &settings.challenges,
-        http01: &settings.http01,
-        tls_alpn01_port: settings.tls_alpn01_port,
-        deploy_hooks: &settings.hooks.deploy,
-        access: access(settings)?,
-    })
-}
-
-/// Owner, group and mode as numbers.
-fn access(settings: &CertSettings) -> Result<Access, Trouble> {
-    let wanted = &settings.permissions;
-    let by_name = |kind, name: &Option<String>, find: fn(&str) -> Option<u32>| {
-        let Some(name) = name else { return Ok(None) };
-        let number = name.parse().ok().or_else(|| find(name));
-        number.map(Some).ok_or_else(|| Trouble::NoSuchAccount { kind, name: name.clone() })
-    };
-    let uid = |name: &str| Some(User::from_name(name).ok()??.uid.as_raw());
-    let gid = |name: &str| Some(Group::from_name(name).ok()??.gid.as_raw());
-    let owner = by_name("user", &wanted.owner, uid)?;
-    let group = by_name("group", &wanted.group, gid)?;
-    if *wanted == Permissions::default() {
-        return Ok(Access::default());
-    }
-    Ok(Access { owner, group, mode: wanted.effective_mode() })
 }

@@ -21,7 +21,8 @@ pub(super) fn run(context: &Context, args: &Account) -> Result<Report, Failure> 
 async fn act(agent: &Agent, settings: &CertSettings, args: &Account) -> Result<Report, Failure> {
     let authority = agent.authorities.wanted(settings).await?;
     let registers = args.action == AccountAction::Register;
-    let application = agent.authorities.application(settings, args.ca.agree_tos, registers).await?;
+    let (choice, agree) = (&settings.cas[0], args.ca.agree_tos);
+    let application = agent.authorities.application(settings, choice, agree, registers).await?;
     let account = match args.action {
         AccountAction::Show | AccountAction::Register => {
             authority.account(agent.store(), &application).await?.clone()

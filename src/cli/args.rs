@@ -130,8 +130,10 @@ pub(crate) struct Issue {
 #[command(next_help_heading = "Certificate authority")]
 pub(crate) struct CaFlags {
     /// Name of the CA: a built-in one, a [[ca]] of the settings, or `embedded` to try things out
-    #[arg(long, value_name = "NAME")]
-    pub(crate) ca: Option<String>,
+    ///
+    /// Repeated, the others stand in for the first when a certificate nears its end without it.
+    #[arg(long, value_name = "NAME", action = ArgAction::Append)]
+    pub(crate) ca: Vec<String>,
     /// The CA's directory URL, or a name as for --ca
     #[arg(long, value_name = "URL|NAME", conflicts_with_all = ["ca", "staging"])]
     pub(crate) server: Option<String>,
@@ -233,6 +235,9 @@ pub(crate) struct Renew {
     /// Only these certificates
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
+    /// Only say what would be done when and why, and what it would use of the CA's limits
+    #[arg(long, conflicts_with_all = ["dry_run", "force", "stay", "max_wait"])]
+    pub(crate) plan: bool,
     /// Rehearse with the CA's staging environment; keep and deploy nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

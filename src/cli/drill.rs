@@ -90,10 +90,8 @@ pub(super) fn launcher(dir: PathBuf, clock: Arc<dyn Clock>) -> Launch {
                 ca::start(settings(listen, dir, Arc::clone(&ports), &clock, Behaviour::default()))
                     .await?;
             let endpoint = Endpoint {
-                name: EMBEDDED.to_owned(),
-                directory: running.directory.clone(),
                 roots: Some(std::fs::read(&running.tls_root)?),
-                other_hosts: Vec::new(),
+                ..Endpoint::new(EMBEDDED, &running.directory)
             };
             let issuing_roots = Roots::parse(&std::fs::read(&running.issuing_root)?)?;
             Ok(EmbeddedCa { endpoint, issuing_roots, ports, _alive: Box::new(running) })

@@ -12,11 +12,17 @@ use crate::drill::ca::CaError;
 use crate::model::fault::Fault;
 use crate::model::name::Identifier;
 use crate::pipeline::Cause;
+use crate::schedule::budget::{Lack, Shortage};
 use crate::store::StoreError;
 
 /// The code of one certificate's part of a run.
 pub(crate) fn exit_of(done: &Done) -> Exit {
     match done.ended {
+        Ended::Renewed | Ended::Stocked | Ended::Deployed | Ended::NotDue | Ended::Retry
+            if done.trouble.is_none() && !done.left_out.is_empty() =>
+        {
+            Exit::Partial
+        }
         Ended::Renewed | Ended::Stocked | Ended::Deployed | Ended::NotDue => Exit::Ok,
         Ended::NotDeployed | Ended::RolledBack if failed_at_disk(done) => Exit::Store,
         Ended::NotDeployed => Exit::NotDeployed,
@@ -112,7 +118,8 @@ fn of_cause(cause: &Cause) -> Exit {
         Cause::Solver(error) if error.fault() == Fault::Permanent => Exit::Config,
         Cause::Store(error) => of_store(error),
         Cause::NotLive { .. } | Cause::Stuck { .. } => Exit::ServingBad,
-        Cause::Solver(_)
+        Cause::Limited { .. }
+        | Cause::Solver(_)
         | Cause::Csr(_)
         | Cause::Chain(_)
         | Cause::Refused(_)
@@ -162,7 +169,6 @@ fn hint(trouble: &Trouble) -> Option<String> {
             Some(format!("known are {}; any other by its --server URL", known.join(", ")))
         }
         Trouble::EndedCa => Some("choose another with --ca, as in --ca letsencrypt".to_owned()),
-        Trouble::SeveralCas => Some("keep one of them under `ca`".to_owned()),
         Trouble::NoCertificate { nearest: Some(nearest), .. } => {
             Some(format!("did you mean {nearest}?"))
         }
@@ -177,13 +183,20 @@ fn hint(trouble: &Trouble) -> Option<String> {
 }
 
 pub(super) fn hint_of_contradiction(contradiction: &Contradiction) -> Option<String> {
-    let Contradiction::Unprovable { identifier, .. } = contradiction else { return None };
-    Some(match identifier {
-        Identifier::Dns(_) => {
-            "a wildcard needs dns-01, which this version does not have".to_owned()
+    let hint = match contradiction {
+        Contradiction::Unprovable { identifier: Identifier::Dns(_), .. } => {
+            "a wildcard needs dns-01, which this version does not have"
         }
-        Identifier::Ip(_) => "an IP address takes http-01 or tls-alpn-01".to_owned(),
-    })
+        Contradiction::Unprovable { identifier: Identifier::Ip(_), .. } => {
+            "an IP address takes http-01 or tls-alpn-01"
+        }
+        Contradiction::SharedRoot => "give each private CA a [[ca]] with its `root`",
+        Contradiction::EmbeddedRoot => "leave --ca-root (`ca-root`) out",
+        Contradiction::NoIdentifier | Contradiction::Twice(_) | Contradiction::Redundant { .. } => {
+            return None;
+        }
+    };
+    Some(hint.to_owned())
 }
 
 fn hint_of_store(error: &StoreError) -> Option<String> {
@@ -204,11 +217,16 @@ fn hint_of_store(error: &StoreError) -> Option<String> {
     }
 }
 
+const PAUSED: &str = "`acmeagent status` shows the page: visit it, then run this by hand once more";
+
 fn hint_of_acme(error: &AcmeError) -> Option<&'static str> {
     Some(match error {
         AcmeError::TermsNotAgreed { .. } => "read them, then add --agree-tos",
         AcmeError::EabRequired => {
             "get them from the CA, then add --eab-kid and --eab-hmac-key-file"
+        }
+        error if error.is_untimely() => {
+            "if this host's clock is wrong that is why: set it right, and let NTP keep it so"
         }
         error if error.is_untrusted() => {
             "if this is a private CA, give the root of its HTTPS certificate with --ca-root"
@@ -220,7 +238,6 @@ fn hint_of_acme(error: &AcmeError) -> Option<&'static str> {
             "port 80 of every name must reach this host, or the web server of --webroot"
         }
         AcmeError::Unproven { .. } => "port 443 of every name must reach this host",
-        AcmeError::Paused { .. } => "visit that page, then run this again",
         _ => return None,
     })
 }
@@ -235,6 +252,12 @@ fn hint_of_cause(cause: &Cause) -> Option<String> {
                 .unwrap_or_else(|| "mend what failed, then run `acmeagent renew NAME`".to_owned()),
         ),
         Cause::Store(error) => hint_of_store(error),
+        Cause::Acme(error) if matches!(**error, AcmeError::Paused { .. }) => {
+            Some(PAUSED.to_owned())
+        }
+        Cause::Limited { shortage: Shortage { why: Lack::Paused { .. }, .. }, .. } => {
+            Some(PAUSED.to_owned())
+        }
         Cause::AccountLost { ca, directory } => Some(format!(
             "bring accounts/{ca}/ back from a copy, or register anew with `acmeagent account register {}`",
             flag_of(ca, directory)

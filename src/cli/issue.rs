@@ -44,9 +44,14 @@ pub(super) fn run(context: &Context, args: &Issue) -> Result<Report, Failure> {
     let agree_terms = args.ca.agree_tos;
     let wish = Wish { name, settings, new_settings, insistence, agree_terms, may_register: true };
     let agent = context.agent()?;
+    let (name, settings) = (wish.name.clone(), wish.settings.clone());
     let done = context.block_on(async {
         doctor::before_issue(context, &agent, &wish).await;
-        agent.work_alone(wish).await
+        let done = agent.work_alone(wish).await;
+        if done.trouble.is_none() {
+            agent.enroll(&name, &settings, agree_terms).await;
+        }
+        done
     })?;
     agent.notice_cadence(&done);
     Ok(renew::report(context, agent.store().layout(), &[done], false))
@@ -92,11 +97,14 @@ pub(super) fn apply_ca(
     settings: &mut CertSettings,
     flags: &CaFlags,
 ) -> Result<(), Failure> {
-    if let Some(ca) = flags.ca.as_ref().or(flags.server.as_ref()) {
-        settings.cas = vec![CaChoice::parse(ca).map_err(config)?];
+    let named = if flags.ca.is_empty() { flags.server.as_slice() } else { &flags.ca };
+    if !named.is_empty() {
+        settings.cas = parse_all(named, CaChoice::parse)?;
+        settings.ca_root = settings.ca_root.take().filter(|_| named.len() == 1);
     }
     if flags.staging {
-        settings.cas = vec![staging_of(settings.cas.first())?];
+        let staging = settings.cas.iter().map(|choice| staging_of(Some(choice)));
+        settings.cas = staging.collect::<Result<_, _>>()?;
     }
     if let Some(root) = &flags.ca_root {
         settings.ca_root = Some(AbsolutePath::resolve(&context.around.cwd, root).map_err(config)?);

@@ -7,6 +7,7 @@ use crate::agent::authorities::EMBEDDED;
 use crate::agent::{Done, Ended, Standing};
 use crate::model::name::CertName;
 use crate::model::time::{Timestamp, Validity, in_words};
+use crate::schedule::ladder::Rung;
 use crate::schedule::{Exemption, until_in_words};
 use crate::store::layout::Layout;
 
@@ -82,13 +83,14 @@ fn error_of(done: &Done, line: &CertificateLine, now: Timestamp) -> Option<Failu
     let mut told = match &done.trouble {
         Some(trouble) => failure::of(trouble),
         None if exit == Exit::Ok => return None,
+        None if exit == Exit::Partial => left_out(done),
         None => {
             let last = done.standing.facts.last_failure.as_ref();
             let message = last.map_or("waiting for the next attempt", |last| last.message.as_str());
             Failure::new(exit, format!("still failing: {message}"))
         }
     };
-    told.exit = at_risk(exit, line);
+    told.exit = at_risk(exit, line, now);
     if told.exit == Exit::Locked {
         return Some(told);
     }
@@ -100,17 +102,35 @@ fn error_of(done: &Done, line: &CertificateLine, now: Timestamp) -> Option<Failu
     if done.unkept {
         told.standing.push(("next", "the new settings were not kept: run this again".to_owned()));
     } else if let Some(at) = told.retry_at.filter(|_| done.standing.newest.is_some()) {
-        let when = until_in_words(at, now);
-        told.standing
-            .push(("next", format!("`acmeagent renew` tries again from {at} on ({when})")));
+        told.standing.push(("next", next_attempt(done, at, now)));
     }
     Some(told)
 }
 
+/// The names that had to be left out of what was issued.
+fn left_out(done: &Done) -> Failure {
+    let names: Vec<String> = done.left_out.iter().map(ToString::to_string).collect();
+    let message = format!("issued without {}: the CA does not certify it", names.join(", "));
+    let last = done.standing.facts.last_failure.as_ref();
+    let causes = last.map(|last| last.message.clone()).into_iter().collect();
+    Failure { causes, ..Failure::new(Exit::Partial, message) }
+}
+
+/// When it is tried again, and how often still.
+fn next_attempt(done: &Done, at: Timestamp, now: Timestamp) -> String {
+    let when = until_in_words(at, now);
+    let text = format!("`acmeagent renew` tries again from {at} on ({when})");
+    match (done.attempts_left(now), done.standing.live.is_some()) {
+        (Some(attempts), true) => {
+            format!("{text}; {attempts} attempts are possible before what is served expires")
+        }
+        _ => text,
+    }
+}
+
 /// Failing is worse when little life is left.
-fn at_risk(exit: Exit, line: &CertificateLine) -> Exit {
-    const ALARM: f64 = 0.1;
-    let near_its_end = line.lifetime_left.is_some_and(|left| left < ALARM);
+fn at_risk(exit: Exit, line: &CertificateLine, now: Timestamp) -> Exit {
+    let near_its_end = line.validity().is_some_and(|v| Rung::at(Some(v), now) == Rung::AtRisk);
     if near_its_end && matches!(exit, Exit::Retry | Exit::Config) { Exit::AtRisk } else { exit }
 }
 

@@ -11,9 +11,13 @@ use crate::schedule::until_in_words;
 use crate::store::index::IndexRead;
 use crate::store::layout::Layout;
 
+mod plan;
 pub(super) mod stay;
 
 pub(super) fn run(context: &Context, args: &Renew) -> Result<Report, Failure> {
+    if args.plan {
+        return plan::run(context, &args.names);
+    }
     if args.dry_run {
         return rehearsal::of_renewals(context, &context.named_or_all(&args.names)?);
     }

@@ -2,6 +2,7 @@
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use serde_json::json;
 
 use super::args::Names;
 use super::context::Context;
@@ -10,6 +11,7 @@ use super::report::{CertificateLine, Failure, Report};
 use crate::agent::Standing;
 use crate::model::time::Timestamp;
 use crate::schedule::until_in_words;
+use crate::store::ledger::Paused;
 
 /// A plain table with these headings, readable without colour and easy to cut.
 pub(super) fn table<const N: usize>(headings: [&str; N]) -> Table {
@@ -37,11 +39,18 @@ pub(super) fn run(context: &Context, args: &Names) -> Result<Report, Failure> {
         rows.add_row(row(&line, &standing, now));
         certificates.push(line);
     }
+    let paused = agent.store().paused(now)?;
+    let pages = paused.iter().map(|paused| {
+        let Paused { ca, identifier, page } = paused;
+        format!("{ca} has paused {identifier} until a person visits {page}\n")
+    });
+    let pages: String = pages.collect();
     let text = match certificates.len() {
-        0 => "no certificates yet: `acmeagent issue -d NAME` gets the first\n".to_owned(),
-        _ => format!("{rows}\n"),
+        0 => format!("no certificates yet: `acmeagent issue -d NAME` gets the first\n{pages}"),
+        _ => format!("{rows}\n{pages}"),
     };
-    Ok(Report { certificates, text, ..Report::default() })
+    let more = Some(("paused", json!(paused)));
+    Ok(Report { certificates, more, text, ..Report::default() })
 }
 
 fn row(line: &CertificateLine, standing: &Standing, now: Timestamp) -> [String; 7] {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use super::choice::{self, AbsolutePath, CaChoice, Eab, Email, Hooks, Permissions};
+use super::choice::{self, AbsolutePath, CaChoice, Eab, Email, Hooks, OnBadName, Permissions};
 use super::reader::{ConfigError, Node, Section, Source};
 use super::secret::{CredentialName, Secret, SecretSource, VariableName};
 use super::{file, keys, writer};
@@ -27,6 +27,7 @@ pub(crate) struct CertSettings {
     pub(crate) profile: Option<Profile>,
     /// Common name of the topmost issuer of the chain that is chosen.
     pub(crate) preferred_chain: Option<String>,
+    pub(crate) on_bad_name: OnBadName,
     pub(crate) key_type: KeyType,
     pub(crate) reuse_key: bool,
     /// In the order in which they are tried.
@@ -47,6 +48,7 @@ impl Default for CertSettings {
             email: None,
             profile: None,
             preferred_chain: None,
+            on_bad_name: OnBadName::default(),
             key_type: KeyType::default(),
             reuse_key: false,
             challenges: vec![ChallengeKind::Http01],
@@ -70,6 +72,20 @@ pub(crate) enum Contradiction {
     Redundant { wildcard: Identifier, covered: Identifier },
     #[error("{identifier} cannot be proved by {tried}")]
     Unprovable { identifier: Identifier, tried: String },
+    #[error("one root cannot be that of several CAs")]
+    SharedRoot,
+    #[error("the embedded CA has a root of its own")]
+    EmbeddedRoot,
+}
+
+impl Contradiction {
+    /// The key to look at.
+    fn key(&self) -> &'static str {
+        match self {
+            Self::SharedRoot | Self::EmbeddedRoot => "ca-root",
+            _ => "identifiers",
+        }
+    }
 }
 
 impl CertSettings {
@@ -81,7 +97,7 @@ impl CertSettings {
         let identifiers = root.parse_list("identifiers", Identifier::parse)?;
         let identifiers = identifiers.ok_or_else(|| root.missing("identifiers"))?;
         let settings = Self { identifiers, ..Self::read(&root)? };
-        settings.check().map_err(|why| root.refuse("identifiers", why))?;
+        settings.check().map_err(|why| root.refuse(why.key(), why))?;
         Ok(settings)
     }
 
@@ -123,6 +139,13 @@ impl CertSettings {
         if self.identifiers.is_empty() {
             return Err(Contradiction::NoIdentifier);
         }
+        match self.cas.as_slice() {
+            [CaChoice::Embedded] if self.ca_root.is_some() => {
+                return Err(Contradiction::EmbeddedRoot);
+            }
+            [_, _, ..] if self.ca_root.is_some() => return Err(Contradiction::SharedRoot),
+            _ => {}
+        }
         let wildcards: Vec<_> = self.identifiers.iter().filter(|one| one.is_wildcard()).collect();
         let mut met = HashSet::new();
         // What is wrong with the list itself is told before what this host can prove of it.
@@ -158,6 +181,7 @@ impl CertSettings {
             email: root.parse("email", Email::parse)?,
             profile: read_profile(root)?,
             preferred_chain: root.parse("preferred-chain", choice::phrase)?,
+            on_bad_name: root.parse("on_bad_name", parse_on_bad_name)?.unwrap_or_default(),
             key_type: root.parse("key-type", parse_key_type)?.unwrap_or(built_in.key_type),
             reuse_key: reuse_key.map_or(Ok(built_in.reuse_key), |node| node.flag())?,
             challenges: challenge
@@ -184,6 +208,11 @@ fn covers(wildcard: &Identifier, other: &Identifier) -> bool {
 
 fn parse_key_type(text: &str) -> Result<KeyType, String> {
     KeyType::parse(text).ok_or_else(|| unknown_word(text, &KeyType::ALL.map(KeyType::as_str)))
+}
+
+fn parse_on_bad_name(text: &str) -> Result<OnBadName, String> {
+    let named = OnBadName::ALL.into_iter().find(|known| known.as_str() == text);
+    named.ok_or_else(|| unknown_word(text, &OnBadName::ALL.map(OnBadName::as_str)))
 }
 
 fn parse_challenge(text: &str) -> Result<ChallengeKind, String> {

@@ -209,6 +209,27 @@ pub(crate) fn phrase(text: &str) -> Result<String, ChoiceError> {
     Err(ChoiceError::new(text, "name", why))
 }
 
+/// What becomes of a certificate one of whose names the CA will not certify.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum OnBadName {
+    /// Nothing is issued until it can be for all of them.
+    #[default]
+    Fail,
+    /// When the runway is short the others are renewed without it, until it validates again.
+    Split,
+}
+
+impl OnBadName {
+    pub(super) const ALL: [Self; 2] = [Self::Fail, Self::Split];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Split => "split",
+        }
+    }
+}
+
 /// The operator's programs, run in order.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Hooks {

@@ -16,6 +16,7 @@ const CERT_KEYS: &[&str] = &[
     "profile",
     "required-profile",
     "preferred-chain",
+    "on_bad_name",
     "key-type",
     "reuse-key",
     "challenge",
@@ -55,7 +56,8 @@ pub(super) const DEFAULTS: Keys = Keys {
         [] => &[],
     },
 };
-pub(super) const CA: Keys = Keys { header: "ca", known: &["name", "directory", "root", "eab"] };
+pub(super) const CA: Keys =
+    Keys { header: "ca", known: &["name", "directory", "root", "limits", "eab"] };
 
 /// The tables of a certificate's file.
 pub(super) const CERT_TABLES: [&Keys; 5] = [&CERT, &CHALLENGE, &HOOKS, &PERMISSIONS, &EAB];

@@ -8,7 +8,9 @@ use super::cert::{self, CertSettings};
 use super::choice::{self, AbsolutePath, CaChoice, CaName, Eab};
 use super::reader::{ConfigError, Section, Source};
 use super::{file, keys};
+use crate::acme::Endpoint;
 use crate::model::name::Identifier;
+use crate::schedule::limits::Limits;
 
 /// The machine's settings: defaults for new certificates, and CAs beyond the built-in ones.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -25,6 +27,8 @@ pub(crate) struct CaTable {
     pub(crate) directory: Url,
     /// The PEM file with the root of the CA's own TLS.
     pub(crate) root: Option<AbsolutePath>,
+    /// The built-in CA whose limits this one has.
+    pub(crate) limits: Option<Limits>,
     pub(crate) eab: Option<Eab>,
 }
 
@@ -82,9 +86,16 @@ impl CaTable {
             name,
             directory: directory.ok_or_else(|| section.missing("directory"))?,
             root: section.parse("root", AbsolutePath::parse)?,
+            limits: section.parse("limits", parse_limits)?,
             eab: cert::read_eab(&section.section("eab", &keys::EAB)?)?,
         })
     }
+}
+
+/// Reads the name of a CA in the built-in table.
+fn parse_limits(text: &str) -> Result<Limits, String> {
+    let known = Endpoint::builtin(text).map(|endpoint| endpoint.limits);
+    known.ok_or_else(|| "it must be the name of a built-in CA, as in \"letsencrypt\"".to_owned())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use toml_edit::{Array, DocumentMut, Item, RawString, Table, TableLike, Value};
 
 use super::cert::CertSettings;
-use super::choice::Eab;
+use super::choice::{Eab, OnBadName};
 use super::keys::{CERT_TABLES, Keys};
 use super::secret::SecretSource;
 use crate::acme::Profile;
@@ -61,6 +61,8 @@ fn render(settings: &CertSettings) -> DocumentMut {
         None => {}
     }
     put(root, "preferred-chain", settings.preferred_chain.as_ref().map(Value::from));
+    let on_bad_name = Some(settings.on_bad_name).filter(|choice| *choice != OnBadName::default());
+    put(root, "on_bad_name", on_bad_name.map(|choice| choice.as_str().into()));
     put(root, "key-type", Some(settings.key_type.as_str().into()));
     put(root, "reuse-key", settings.reuse_key.then(|| true.into()));
     render_challenge(settings, below(root, "challenge"));

@@ -156,9 +156,8 @@ async fn register_anew(
     authority: &Authority,
     one: &Use<'_>,
 ) -> Result<String, String> {
-    let mut settings = one.patient.settings.clone();
-    settings.cas = vec![one.choice.clone()];
-    let application = agent.authorities.application(&settings, true, true).await;
+    let settings = &one.patient.settings;
+    let application = agent.authorities.application(settings, one.choice, true, true).await;
     let application = application.map_err(|trouble| in_full(&trouble))?;
     let kept = authority.register_anew(agent.store(), &application).await;
     let kept = kept.map_err(|cause| in_full(&cause))?;

@@ -8,6 +8,7 @@ mod admission;
 mod clock;
 mod host;
 mod jobs;
+mod limits;
 mod live;
 mod network;
 mod others;
@@ -69,7 +70,8 @@ pub(crate) async fn examine(agent: &Agent, names: &[CertName], fix: bool) -> Vec
     findings.extend(servers::examine(agent, &patients, &host).await);
     findings.extend(system::examine(store, &host));
     findings.extend(others::examine(&patients, &host, &jobs));
-    findings.extend(timer::examine(&patients, &jobs, now));
+    findings.extend(limits::examine(agent, &patients));
+    findings.extend(timer::examine(agent, &patients, &jobs));
     findings.extend(trust::examine(agent, &patients));
     findings.extend(network::examine(agent, &patients).await);
     findings

@@ -41,7 +41,8 @@ pub(super) async fn examine(agent: &Agent, patients: &[Patient]) -> Vec<Finding>
 }
 
 async fn attempt(agent: &Agent, patient: &Patient, kind: ChallengeKind, any_port: bool) -> Tried {
-    let wanted = wanted(&patient.settings).map_err(|trouble| (in_full(&trouble), None))?;
+    let wanted = wanted(&patient.settings, &patient.settings.identifiers)
+        .map_err(|trouble| (in_full(&trouble), None))?;
     let solver = match agent.hands.solvers.choose(&wanted, kind, any_port) {
         Ok(Some(chosen)) => chosen.solver,
         Ok(None) => return Err((format!("{kind} is not supported by this version"), None)),

@@ -4,24 +4,31 @@ use std::time::Duration;
 
 use super::jobs::Jobs;
 use super::{HOST, Patient};
+use crate::agent::Agent;
 use crate::agent::audit::Findings;
+use crate::agent::cadence::OFTEN_ENOUGH;
 use crate::model::finding::{Finding, Severity};
 use crate::model::time::Timestamp;
 
 /// A run this long ago still speaks for a timer.
 const RECENT: Duration = Duration::from_secs(25 * 3600);
-/// What follows the issuance itself by less is that very run.
-const SAME_RUN: Duration = Duration::from_secs(10 * 60);
 
-/// Looks for a timer, a line of cron, or the traces of a run nobody made by hand.
-pub(super) fn examine(patients: &[Patient], jobs: &Jobs, now: Timestamp) -> Vec<Finding> {
-    let standings = patients.iter().filter_map(|patient| patient.standing.as_ref());
-    let run = standings.filter_map(|standing| {
-        let issued = standing.newest.as_ref().map(|(_, meta)| meta.issued_at);
-        let last = standing.facts.last_run?;
-        issued.is_none_or(|issued| last > issued.plus(SAME_RUN)).then_some(last)
-    });
-    judge(jobs.running("acmeagent"), run.max(), now)
+/// Looks for a timer, a line of cron, or the record of runs nobody made by hand; and whether they
+/// come often enough.
+pub(super) fn examine(agent: &Agent, patients: &[Patient], jobs: &Jobs) -> Vec<Finding> {
+    let now = agent.hands.clock.now();
+    let last_run = agent.store().runs(now).at.last().copied();
+    let mut findings = judge(jobs.running("acmeagent"), last_run, now);
+    for patient in patients {
+        let standing = patient.standing.as_ref();
+        if let Some(too_coarse) = standing.and_then(|standing| agent.too_coarse(standing)) {
+            let mut coarse = Findings::about(patient.name.as_str());
+            coarse.add(Severity::Warning, "cadence", too_coarse.to_string());
+            coarse.hint(OFTEN_ENOUGH);
+            findings.extend(coarse.found);
+        }
+    }
+    findings
 }
 
 fn judge(job: Option<String>, last_run: Option<Timestamp>, now: Timestamp) -> Vec<Finding> {

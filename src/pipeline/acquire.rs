@@ -6,7 +6,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::solvers::Chosen;
-use super::{Cause, Run};
+use super::{Cause, Pressure, Run};
 use crate::acme::{
     Account, AcmeError, Authorization, Issued, KeyAlgorithm, NewOrder, Order, Profile,
 };
@@ -16,9 +16,8 @@ use crate::model::challenge::Challenge;
 use crate::model::event::Event;
 use crate::model::generation::Generation;
 use crate::model::name::Identifier;
-use crate::model::time::in_words;
 use crate::pipeline::machine::{Acquire, State};
-use crate::schedule::Exemption;
+use crate::schedule::ladder::Rung;
 use crate::store::StoreError;
 use crate::store::archive::{GenerationFiles, Meta};
 use crate::store::journal::OrderJournal;
@@ -34,7 +33,10 @@ impl Run<'_> {
     pub(super) async fn acquire(&mut self, at: Acquire) -> State<Cause> {
         match self.order().await {
             Ok(generation) => at.archived(generation),
-            Err(cause) => State::untouched(cause),
+            Err(cause) => {
+                self.learn(&cause);
+                State::untouched(cause)
+            }
         }
     }
 
@@ -43,7 +45,6 @@ impl Run<'_> {
         let opening = self.authority().account(&self.hands.store, &self.application);
         let (account, key) = tokio::join!(opening, self.key());
         let (account, key) = (account?.clone(), key?);
-        self.compare_clocks().await?;
         let profile = self.profile().await?;
         let mut order = self.open(&account, profile).await?;
         let issued = self.bring_home(&mut order, &key).await?;
@@ -67,6 +68,7 @@ impl Run<'_> {
         let now = self.hands.clock.now();
         let stale = |order: &OrderJournal| now.since(order.opened_at) > MENDABLE;
         if cause.condemns() || self.facts.order.as_ref().is_some_and(stale) {
+            self.settle(true);
             self.facts.order = None;
             self.save_facts()?;
         }
@@ -105,31 +107,16 @@ impl Run<'_> {
         Ok(fits.then_some(pem))
     }
 
-    /// Tells when this host and the CA disagree on what time it is: every date below hangs on it.
-    async fn compare_clocks(&self) -> Result<(), Cause> {
-        const TOLERANCE: Duration = Duration::from_secs(5 * 60);
-        let now = self.hands.clock.now();
-        let Some(theirs) = self.authority().session().await?.ca_time() else { return Ok(()) };
-        let (apart, how) = match theirs < now {
-            true => (now.since(theirs), "ahead of"),
-            false => (theirs.since(now), "behind"),
-        };
-        if apart > TOLERANCE {
-            let apart = in_words(apart);
-            self.notice(format!(
-                "this host's clock is {apart} {how} the CA's: check its NTP service"
-            ));
-        }
-        Ok(())
-    }
-
     /// The profile to ask for (draft-ietf-acme-profiles §4: only what the directory advertises).
     async fn profile(&self) -> Result<Option<String>, Cause> {
         let offered = &self.authority().session().await?.directory().profiles;
+        let is_offered = |name: &str| offered.contains_key(name);
+        if let Some(longer) = self.longer_profile(is_offered) {
+            self.notice(format!("little time is left: asking for the longer profile {longer}"));
+            return Ok(Some(longer.to_owned()));
+        }
         match self.wanted.profile {
-            Some(wanted) if offered.contains_key(wanted.name()) => {
-                Ok(Some(wanted.name().to_owned()))
-            }
+            Some(wanted) if is_offered(wanted.name()) => Ok(Some(wanted.name().to_owned())),
             Some(Profile::Required(wanted)) => Err(Cause::NoProfile {
                 ca: self.authority().name().to_owned(),
                 profile: wanted.clone(),
@@ -143,10 +130,23 @@ impl Run<'_> {
             }
             // Public CAs certify addresses for a few days only, under this profile.
             None if self.wanted.identifiers.iter().any(Identifier::is_ip) => {
-                Ok(offered.contains_key("shortlived").then(|| "shortlived".to_owned()))
+                Ok(is_offered("shortlived").then(|| "shortlived".to_owned()))
             }
             None => Ok(None),
         }
+    }
+
+    /// A profile with a longer life than the preferred one, where attempts failed and time is short.
+    fn longer_profile(&self, is_offered: impl Fn(&str) -> bool) -> Option<&'static str> {
+        const BY_LIFE: [&str; 3] = ["shortlived", "tlsserver", "classic"];
+        let Some(Profile::Preferred(wanted)) = self.wanted.profile else { return None };
+        let Pressure { rung, failures, .. } = self.pressure;
+        let only_names = !self.wanted.identifiers.iter().any(Identifier::is_ip);
+        if rung < Rung::LongerProfile || failures == 0 || !only_names {
+            return None;
+        }
+        let place = BY_LIFE.iter().position(|name| name == wanted)?;
+        BY_LIFE[place + 1..].iter().copied().find(|name| is_offered(name))
     }
 
     /// The order: the one a crash left open where it still fits, a new one otherwise.
@@ -154,26 +154,20 @@ impl Run<'_> {
         if let Some(order) = self.resume(account, profile.as_deref()).await? {
             return Ok(order);
         }
-        let offers = self.authority().session().await?.directory().offers_renewal_info();
         let mut wanted = NewOrder {
             identifiers: self.wanted.identifiers.to_vec(),
             profile: profile.clone(),
             replaces: self.replaces(account).await?,
         };
-        let opened = match account.order(&wanted).await {
-            Err(error) if wanted.replaces.is_some() && error.concerns_replaces() => {
+        let opened = match self.send(account, &wanted).await {
+            Err(Cause::Acme(error)) if wanted.replaces.is_some() && error.concerns_replaces() => {
                 self.notice(format!("ordering once more without `replaces`: {error}"));
                 wanted.replaces = None;
-                account.order(&wanted).await
+                self.send(account, &wanted).await
             }
             opened => opened,
         };
         let order = opened?;
-        let advice =
-            self.facts.ari.as_ref().filter(|ari| wanted.replaces.as_ref() == Some(&ari.cert_id));
-        let window = advice.map(|ari| ari.window);
-        let (replaces, now) = (wanted.replaces.is_some(), self.hands.clock.now());
-        self.ari_exempt = Some(Exemption::of(offers, replaces, window, now));
         self.facts.order = Some(OrderJournal {
             url: order.url().to_owned(),
             ca: self.authority().name().to_owned(),
@@ -204,7 +198,7 @@ impl Run<'_> {
                     return Ok(Some(order));
                 }
                 // The CA answered, and has nothing left to take up.
-                Ok(_) => {}
+                Ok(_) => self.settle(false),
                 Err(AcmeError::Refused { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -244,6 +238,7 @@ impl Run<'_> {
         }
         .await;
         if matches!(&brought, Err(Cause::Acme(error)) if ends_the_order(error)) {
+            self.settle(false);
             self.facts.order = None;
             self.save_facts()?;
         }
@@ -353,6 +348,8 @@ impl Run<'_> {
             },
         };
         let generation = self.hands.store.publish(self.lock, &files)?;
+        // Settled before it is forgotten: who dies in between takes the order up again, and settles it.
+        self.settle(true);
         self.facts.order = None;
         self.facts.ca = Some(self.authority().name().to_owned());
         self.save_facts()?;

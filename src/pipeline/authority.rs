@@ -13,6 +13,7 @@ use crate::acme::{
 use crate::certificate::Roots;
 use crate::model::challenge::ValidationPorts;
 use crate::model::time::Clock;
+use crate::schedule::budget::{Entry, What};
 use crate::store::layout::Label;
 use crate::store::lock::AccountLock;
 use crate::store::{Store, StoreError};
@@ -151,9 +152,25 @@ impl Authority {
         if !application.may_create {
             return Err(self.account_lost());
         }
+        self.register_within_limits(store)?;
         let account = session.register(&mut file, registration).await?;
         self.save(store, &lock, &file)?;
         Ok(account)
+    }
+
+    /// Enters the registration before it is sent, if the CA's limits allow it.
+    fn register_within_limits(&self, store: &Store) -> Result<(), Cause> {
+        let (ca, now) = (self.name(), self.clock.now());
+        let judged = store.account_for(ca, self.endpoint.limits, now, |budget| {
+            match budget.judge_registration(now) {
+                Err(shortage) => (Err(shortage), Vec::new()),
+                Ok(()) => {
+                    let what = What::Registering;
+                    (Ok(()), vec![Entry { at: now, ca: ca.to_owned(), what }])
+                }
+            }
+        })?;
+        judged.map_err(|shortage| Cause::Limited { ca: ca.to_owned(), shortage })
     }
 
     /// What is stored of our account.

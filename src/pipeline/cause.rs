@@ -1,5 +1,6 @@
 //! Why a run did not renew.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -12,6 +13,8 @@ use crate::deploy::hook::directory::DirectoryError;
 use crate::model::challenge::ChallengeKind;
 use crate::model::fault::Fault;
 use crate::model::generation::Generation;
+use crate::model::name::Identifier;
+use crate::schedule::budget::Shortage;
 use crate::store::StoreError;
 
 /// Whatever ended a run; the rooms' own errors, and what only their meeting can show.
@@ -27,6 +30,9 @@ pub(crate) enum Cause {
     AccountLost { ca: String, directory: String },
     #[error("the stored account for the CA {ca} is damaged")]
     AccountFile { ca: String, source: serde_json::Error },
+    /// The ledger shows that the CA would refuse, or that it would cost what is held back.
+    #[error("the CA {ca} is not asked: {shortage}")]
+    Limited { ca: String, shortage: Shortage },
     /// Shared: what one certificate learns of a CA all others need not try again.
     #[error(transparent)]
     Acme(Arc<AcmeError>),
@@ -78,10 +84,45 @@ impl Cause {
         }
     }
 
+    /// Whether another CA may do what this one did not.
+    pub(crate) fn is_the_cas(&self) -> bool {
+        match self {
+            Self::Acme(_)
+            | Self::Limited { .. }
+            | Self::NoProfile { .. }
+            | Self::NoChallenge { .. }
+            | Self::AccountLost { .. }
+            | Self::AccountFile { .. }
+            | Self::Chain(_)
+            | Self::Refused(_) => true,
+            Self::NoSolver { .. }
+            | Self::Csr(_)
+            | Self::Solver(_)
+            | Self::Key(_)
+            | Self::Inconsistent { .. }
+            | Self::NotLive { .. }
+            | Self::Hook(_)
+            | Self::PreHook { .. }
+            | Self::HookDirectory(_)
+            | Self::Store(_)
+            | Self::Interrupted
+            | Self::Stuck { .. } => false,
+        }
+    }
+
+    /// The identifiers the CA says are at fault, as far as it names them.
+    pub(crate) fn blamed(&self) -> BTreeSet<Identifier> {
+        match self {
+            Self::Acme(error) => error.blamed(),
+            _ => BTreeSet::new(),
+        }
+    }
+
     /// Whether trying again can help, and from when on.
     pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Acme(error) => error.fault(),
+            Self::Limited { shortage, .. } => Fault::WaitUntil(shortage.until),
             Self::Solver(error) => error.fault(),
             Self::Refused(refusal) => refusal.fault(),
             Self::Hook(error) => error.fault(),

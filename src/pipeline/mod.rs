@@ -6,6 +6,7 @@
 //! any failure goes back.
 
 mod acquire;
+mod allowance;
 mod authority;
 mod cause;
 mod deploy;
@@ -30,6 +31,7 @@ use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};
 use crate::model::time::Clock;
 use crate::schedule::Exemption;
+use crate::schedule::ladder::Rung;
 use crate::store::Store;
 use crate::store::disk::Access;
 use crate::store::journal::State as Facts;
@@ -83,6 +85,18 @@ pub(crate) struct Wanted<'a> {
     pub(crate) access: Access,
 }
 
+/// How pressing the matter is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Pressure {
+    pub(crate) rung: Rung,
+    /// Attempts failed since the last success.
+    pub(crate) failures: u32,
+    /// May use what the budget holds back for emergencies.
+    pub(crate) is_emergency: bool,
+    /// A person asks, who may have just lifted a pause.
+    pub(crate) by_hand: bool,
+}
+
 /// The hands all runs of a process share.
 pub(crate) struct Hands {
     pub(crate) store: Arc<Store>,
@@ -103,6 +117,7 @@ pub(crate) struct Run<'a> {
     pub(crate) wanted: Wanted<'a>,
     pub(crate) lock: &'a Lock,
     pub(crate) task: Task,
+    pub(crate) pressure: Pressure,
     /// What is known of the certificate; changed and saved as the run goes.
     pub(crate) facts: &'a mut Facts,
     /// The settings file to write once a certificate exists that needs it.

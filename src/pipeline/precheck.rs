@@ -4,6 +4,7 @@ use super::{Cause, Run};
 use crate::model::challenge::ChallengeKind;
 use crate::pipeline::hooks;
 use crate::pipeline::machine::{Precheck, State};
+use crate::schedule::ladder::rotated;
 use crate::store::layout::HookKind;
 
 impl Run<'_> {
@@ -36,9 +37,10 @@ impl Run<'_> {
             return Err(Cause::Interrupted);
         }
         let mut first_failure = None;
-        for kind in self.wanted.challenges {
-            match self.try_solver(*kind).await {
-                Ok(()) => self.usable.push(*kind),
+        // After a failure another type comes first: it may be why.
+        for kind in rotated(self.wanted.challenges, self.pressure.failures) {
+            match self.try_solver(kind).await {
+                Ok(()) => self.usable.push(kind),
                 Err(cause) => {
                     first_failure.get_or_insert(cause);
                 }

@@ -3,7 +3,13 @@
 //! [`due`] is the one decision; every message, exit code and JSON field quotes its [`Reason`].
 
 pub(crate) mod backoff;
+pub(crate) mod bearings;
+mod bucket;
+pub(crate) mod budget;
 pub(crate) mod cadence;
+pub(crate) mod choose_ca;
+pub(crate) mod ladder;
+pub(crate) mod limits;
 pub(crate) mod window;
 
 use std::fmt;
@@ -57,6 +63,11 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
+    /// Whether so little life is left, or so little worth, that what is held back may be used.
+    pub(crate) fn is_emergency(self) -> bool {
+        matches!(self, Self::Emergency(_) | Self::LastTwentieth)
+    }
+
     /// The word for `next_renewal.source` in JSON.
     pub(crate) fn source(self) -> &'static str {
         match self {
@@ -129,7 +140,7 @@ fn planned(
     if advice.window.end() <= advice.fetched_at {
         return (advice.window.start(), Reason::Emergency(advice.window));
     }
-    let by_ari = (seed.instant(advice.window), Reason::Ari(advice.window));
+    let by_ari = (seed.instant(window::early_half(advice.window)), Reason::Ari(advice.window));
     let period = advice.poll_at.since(advice.fetched_at);
     let stale = now > advice.poll_at.plus(period);
     let chosen = if stale { by_ari.min_by_time(by_lifetime) } else { by_ari };
@@ -207,5 +218,7 @@ pub(crate) fn until_in_words(at: Timestamp, now: Timestamp) -> String {
     if at <= now { "now".to_owned() } else { format!("in {}", in_words(at.since(now))) }
 }
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

@@ -148,6 +148,23 @@ proptest! {
         }
     }
 
+    /// A timer that ticks twice in a window always meets it when what it was given for is due.
+    #[test]
+    fn a_timer_as_fine_as_half_a_window_never_misses_it(
+        host: u64, phase in 0u64..5760, every in 1u64..=5760,
+    ) {
+        // The window of a 160-hour certificate is 3.2 h.
+        let v = shortlived();
+        let advice = advice("2026-11-25T06:23:59Z", "2026-11-25T09:35:59Z", v.not_before);
+        let seed = Seed::new(b"x", &host.to_be_bytes());
+        let ticks = (0..).map(|n| advice.window.start().plus(Duration::from_secs(phase % every + n * every)));
+        let polled = |at: Timestamp| Advice { fetched_at: at, poll_at: at.plus(hours(6)), ..advice };
+        let mut due_at = ticks.filter(|at| {
+            matches!(due(v, Some(polled(*at)), History::default(), &seed, *at), Due::Now(_))
+        });
+        prop_assert!(advice.window.contains(due_at.next().unwrap()));
+    }
+
     /// Once due, it stays due while time passes and nothing else changes.
     #[test]
     fn due_never_moves_later((validity, advice, seed) in any_case(), now in 0u64..40_000_000, later in 0u64..40_000_000) {

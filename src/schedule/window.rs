@@ -41,11 +41,22 @@ impl Seed {
     }
 }
 
-/// The window used without advice: a fiftieth of the life, ending at 2/3 of it, or at 1/2 under ten days.
+/// The part of the CA's window an instant is drawn in: who runs from a timer comes later than
+/// planned, and only inside the window does the CA forgive the rate limit.
+pub(super) fn early_half(window: Window) -> Window {
+    let half = (window.width() / 2).max(Duration::from_secs(1));
+    Window::new(window.start(), window.start().plus(half)).expect("half is at least a second")
+}
+
+/// How much of a life is over when it is to be renewed: 2/3, or 1/2 under ten days.
+pub(super) fn renewal_share(life: Duration) -> Duration {
+    if life < SHORT_LIVED { life / 2 } else { life / 3 * 2 }
+}
+
+/// The window used without advice: a fiftieth of the life, ending at its [`renewal_share`].
 pub(crate) fn lifetime_rule(validity: Validity) -> Window {
     let life = validity.lifetime();
-    let share = if life < SHORT_LIVED { life / 2 } else { life / 3 * 2 };
-    let end = validity.not_before.plus(share.max(Duration::from_secs(1)));
+    let end = validity.not_before.plus(renewal_share(life).max(Duration::from_secs(1)));
     let width = (life / 50).max(Duration::from_secs(1));
     Window::new(end.minus(width), end).expect("the width is at least a second")
 }

@@ -1,6 +1,6 @@
 //! The archive: write-once generations, each with a manifest of its SHA-256 sums.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,14 @@ pub(crate) struct Meta {
     /// The leaf's serial number, in hex.
     pub(crate) serial: String,
     pub(crate) key_type: String,
+}
+
+impl Meta {
+    /// Whether it is for just these identifiers and from this CA.
+    pub(crate) fn certifies(&self, identifiers: &[Identifier], ca: &str) -> bool {
+        let set = |all: &[Identifier]| all.iter().cloned().collect::<BTreeSet<_>>();
+        self.ca == ca && set(&self.identifiers) == set(identifiers)
+    }
 }
 
 /// A generation as it lies on the disk, its sums checked.

@@ -1,14 +1,15 @@
 //! A disk for tests that stops, or starts to fail, at the n-th change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::disk::{Act, Disk, DiskError, DiskResult, Facts, LockFile, NewFile, Real, Room};
+use super::disk::{Act, Disk, DiskError, DiskResult, Facts, LockFile, NewFile, Real, Room, Tail};
 use super::lock::Holder;
 
 /// What happens at the n-th change and after.
@@ -39,11 +40,29 @@ pub(super) struct Crashing {
     lacks: Lacks,
     /// Directories with names a power cut would take away.
     unsynced: Mutex<BTreeSet<PathBuf>>,
+    /// Files that grew, and the length a power cut would leave.
+    grown: Mutex<BTreeMap<PathBuf, u64>>,
+    syncs: AtomicUsize,
+    sync_takes: Duration,
 }
 
 impl Crashing {
     pub(super) fn new(fails_at: usize, failure: Failure, lacks: Lacks) -> Self {
-        Self { changes: AtomicUsize::new(0), fails_at, failure, lacks, unsynced: Mutex::default() }
+        Self {
+            changes: AtomicUsize::new(0),
+            fails_at,
+            failure,
+            lacks,
+            unsynced: Mutex::default(),
+            grown: Mutex::default(),
+            syncs: AtomicUsize::new(0),
+            sync_takes: Duration::ZERO,
+        }
+    }
+
+    /// A disk that never fails, and takes its time.
+    pub(super) fn slow(sync_takes: Duration) -> Self {
+        Self { sync_takes, ..Self::new(0, Failure::Crash, Lacks::default()) }
     }
 
     /// Whether the point was reached.
@@ -66,6 +85,18 @@ impl Crashing {
 
     pub(super) fn unsynced(&self) -> BTreeSet<PathBuf> {
         self.unsynced.lock().unwrap().clone()
+    }
+
+    /// How often a file that grew was synced.
+    pub(super) fn syncs(&self) -> usize {
+        self.syncs.load(Ordering::Relaxed)
+    }
+
+    /// Takes away what was appended and not synced.
+    pub(super) fn cut_power(&self) {
+        for (path, length) in std::mem::take(&mut *self.grown.lock().unwrap()) {
+            Real.append(&path, length, b"").unwrap();
+        }
     }
 
     /// Notes a new name; the names below it must be safe before anything can come to rely on them.
@@ -99,6 +130,11 @@ impl Disk for Crashing {
         Real.read(path, limit)
     }
 
+    fn read_on(&self, path: &Path, from: u64, limit: u64) -> DiskResult<Option<Tail>> {
+        self.alive(Act::Read, path)?;
+        Real.read_on(path, from, limit)
+    }
+
     fn room(&self, dir: &Path) -> DiskResult<Room> {
         self.alive(Act::Look, dir)?;
         Real.room(dir)
@@ -129,6 +165,25 @@ impl Disk for Crashing {
         Real.jot(path, bytes)
     }
 
+    fn append(&self, path: &Path, at: u64, bytes: &[u8]) -> DiskResult<()> {
+        self.grown.lock().unwrap().entry(path.to_owned()).or_insert(at);
+        if let Err(error) = self.change(Act::Write, path) {
+            // Cut off in the middle.
+            Real.append(path, at, &bytes[..bytes.len() / 2])?;
+            return Err(error);
+        }
+        Real.append(path, at, bytes)
+    }
+
+    fn sync(&self, path: &Path) -> DiskResult<()> {
+        self.change(Act::Sync, path)?;
+        std::thread::sleep(self.sync_takes);
+        Real.sync(path)?;
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        self.grown.lock().unwrap().remove(path);
+        Ok(())
+    }
+
     fn reserve(&self, path: &Path, bytes: u64) -> DiskResult<()> {
         self.change(Act::Reserve, path)?;
         Real.reserve(path, bytes)
@@ -154,6 +209,7 @@ impl Disk for Crashing {
     fn rename(&self, from: &Path, to: &Path) -> DiskResult<()> {
         self.change(Act::Rename, to)?;
         Real.rename(from, to)?;
+        self.grown.lock().unwrap().remove(to);
         self.named(Some(from), to);
         Ok(())
     }

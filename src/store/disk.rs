@@ -1,115 +1,22 @@
 //! The disk as a few orthogonal acts: the only place that writes files.
 
+mod error;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{CWD, FallocateFlags, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
-use thiserror::Error;
 
 use super::layout;
 use super::lock::Holder;
 use crate::model::time::Timestamp;
-
-/// A failed act: what was tried, and where.
-#[derive(Debug, Error)]
-#[error("cannot {act} {}", path.display())]
-pub(crate) struct DiskError {
-    pub(crate) act: Act,
-    pub(crate) path: PathBuf,
-    #[source]
-    pub(crate) source: io::Error,
-}
-
-impl DiskError {
-    pub(crate) fn new(act: Act, path: &Path, source: impl Into<io::Error>) -> Self {
-        Self { act, path: path.to_owned(), source: source.into() }
-    }
-
-    fn errno(&self) -> Option<Errno> {
-        Errno::from_io_error(&self.source)
-    }
-
-    /// No blocks, no inodes, or no quota left.
-    pub(crate) fn is_full(&self) -> bool {
-        matches!(self.errno(), Some(Errno::NOSPC | Errno::DQUOT))
-    }
-
-    /// The file system fails, or takes no writes any more.
-    pub(crate) fn is_broken(&self) -> bool {
-        matches!(self.errno(), Some(Errno::IO | Errno::ROFS))
-    }
-
-    pub(crate) fn already_exists(&self) -> bool {
-        self.source.kind() == io::ErrorKind::AlreadyExists
-    }
-
-    /// We may not write here.
-    pub(crate) fn is_denied(&self) -> bool {
-        matches!(self.errno(), Some(Errno::ROFS | Errno::ACCESS | Errno::PERM))
-    }
-
-    /// What lies there is no file of ours: a symbolic link, a directory, a device, too large.
-    pub(crate) fn is_misshapen(&self) -> bool {
-        matches!(self.errno(), None | Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO))
-    }
-
-    /// The file system cannot do this at all; another way has to be found.
-    pub(crate) fn is_impossible(&self) -> bool {
-        let always = matches!(self.errno(), Some(Errno::NOSYS | Errno::OPNOTSUPP));
-        let here = match self.act {
-            Act::Link => {
-                matches!(self.errno(), Some(Errno::XDEV | Errno::PERM | Errno::MLINK))
-            }
-            Act::Exchange => matches!(self.errno(), Some(Errno::INVAL)),
-            _ => false,
-        };
-        always || here
-    }
-}
-
-/// What can be done to a path.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Act {
-    Exchange,
-    Link,
-    List,
-    Lock,
-    Look,
-    MakeDirectory,
-    Read,
-    Remove,
-    Rename,
-    Reserve,
-    Sync,
-    Write,
-}
-
-impl fmt::Display for Act {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Exchange => "exchange",
-            Self::Link => "link",
-            Self::List => "list",
-            Self::Lock => "lock",
-            Self::Look => "look at",
-            Self::MakeDirectory => "make directory",
-            Self::Read => "read",
-            Self::Remove => "remove",
-            Self::Rename => "rename",
-            Self::Reserve => "reserve room in",
-            Self::Sync => "sync",
-            Self::Write => "write",
-        })
-    }
-}
-
-pub(crate) type DiskResult<T> = Result<T, DiskError>;
+pub(crate) use error::{Act, DiskError, DiskResult};
 
 /// Who may read a finished file. Files are created for us alone and widened on the descriptor.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -145,6 +52,13 @@ pub(crate) enum Kind {
     Other,
 }
 
+/// The end of a file that grows.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Tail {
+    pub(crate) inode: (u64, u64),
+    pub(crate) bytes: Vec<u8>,
+}
+
 /// What is left on a file system.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Room {
@@ -175,6 +89,8 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
     fn list(&self, dir: &Path) -> DiskResult<Vec<OsString>>;
     /// The bytes of a regular file, at most `limit`; `None` where there is none.
     fn read(&self, path: &Path, limit: u64) -> DiskResult<Option<Vec<u8>>>;
+    /// What a regular file holds from a byte on, at most `limit`; `None` where there is none.
+    fn read_on(&self, path: &Path, from: u64, limit: u64) -> DiskResult<Option<Tail>>;
     fn room(&self, dir: &Path) -> DiskResult<Room>;
     /// Fails on a read-only file system and on a directory we may not write.
     fn check_writable(&self, dir: &Path) -> DiskResult<()>;
@@ -186,6 +102,10 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
     fn create(&self, files: &[NewFile<'_>]) -> DiskResult<()>;
     /// Writes a file in its place, unsynced: for what may be lost, or read while half written.
     fn jot(&self, path: &Path, bytes: &[u8]) -> DiskResult<()>;
+    /// Cuts a file off at a byte and goes on with these; nothing is synced.
+    fn append(&self, path: &Path, at: u64, bytes: &[u8]) -> DiskResult<()>;
+    /// Makes what a file holds survive a power cut.
+    fn sync(&self, path: &Path) -> DiskResult<()>;
     /// Makes a file of this size whose blocks are really there, for us alone.
     fn reserve(&self, path: &Path, bytes: u64) -> DiskResult<()>;
     fn make_dir(&self, path: &Path, mode: u32) -> DiskResult<()>;
@@ -300,22 +220,44 @@ impl Real {
         rustix::fs::fchmod(file, Mode::from_raw_mode(access.mode))
     }
 
-    fn read_all(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    fn read_tail(path: &Path, from: u64, limit: u64) -> io::Result<Tail> {
         // A pipe in the place of a file must not hang us, a device not fill the memory.
-        let file = Self::open(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+        let mut file = Self::open(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
         let facts = file.metadata()?;
         if !facts.is_file() {
             return Err(io::Error::other("not a regular file"));
         }
+        file.seek(SeekFrom::Start(from))?;
         let too_large = || io::Error::other(format!("larger than {limit} bytes"));
-        let size = usize::try_from(facts.len().min(limit)).map_err(|_| too_large())?;
+        let size = facts.len().saturating_sub(from).min(limit);
+        let size = usize::try_from(size).map_err(|_| too_large())?;
         // One byte more than expected, so that a private key is never moved by growing.
         let mut bytes = Vec::with_capacity(size + 1);
         file.take(limit + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit {
             return Err(too_large());
         }
-        Ok(bytes)
+        Ok(Tail { inode: (facts.dev(), facts.ino()), bytes })
+    }
+
+    /// Opens what must be there and be a file, for writing.
+    fn open_old(path: &Path) -> io::Result<File> {
+        let file = Self::open(path, OFlags::WRONLY | OFlags::NONBLOCK)?;
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::Error::other("not a regular file")),
+        }
+    }
+
+    fn append_to(path: &Path, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let file = Self::open_old(path)?;
+        file.set_len(at)?;
+        let written = file.write_all_at(bytes, at);
+        if written.is_err() {
+            // Whole lines of a part would be believed.
+            let _ = file.set_len(at);
+        }
+        written
     }
 
     fn holder(file: &File) -> Holder {
@@ -378,8 +320,12 @@ impl Disk for Real {
     }
 
     fn read(&self, path: &Path, limit: u64) -> DiskResult<Option<Vec<u8>>> {
-        match Self::read_all(path, limit) {
-            Ok(bytes) => Ok(Some(bytes)),
+        Ok(self.read_on(path, 0, limit)?.map(|whole| whole.bytes))
+    }
+
+    fn read_on(&self, path: &Path, from: u64, limit: u64) -> DiskResult<Option<Tail>> {
+        match Self::read_tail(path, from, limit) {
+            Ok(tail) => Ok(Some(tail)),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(DiskError::new(Act::Read, path, error)),
         }
@@ -410,6 +356,15 @@ impl Disk for Real {
             file.set_len(bytes.len() as u64)
         });
         jotted.map_err(|error| DiskError::new(Act::Write, path, error))
+    }
+
+    fn append(&self, path: &Path, at: u64, bytes: &[u8]) -> DiskResult<()> {
+        Self::append_to(path, at, bytes).map_err(|error| DiskError::new(Act::Write, path, error))
+    }
+
+    fn sync(&self, path: &Path) -> DiskResult<()> {
+        let synced = Self::open_old(path).and_then(|file| file.sync_data());
+        synced.map_err(|error| DiskError::new(Act::Sync, path, error))
     }
 
     fn reserve(&self, path: &Path, bytes: u64) -> DiskResult<()> {

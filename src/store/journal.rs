@@ -30,6 +30,8 @@ pub(crate) struct State {
     /// The generation that last went live and was confirmed; what a lost `live` is mended to.
     pub(crate) confirmed: Option<Generation>,
     pub(crate) pin: Option<Pin>,
+    /// The identifiers the CA found fault with when an attempt last failed.
+    pub(crate) bad_names: BTreeSet<Identifier>,
     /// Generations that failed verification and are never chosen again.
     pub(crate) bad: BTreeSet<Generation>,
     pub(crate) order: Option<OrderJournal>,
@@ -103,7 +105,7 @@ pub(crate) struct QueuedDeploy {
     pub(crate) next_at: Timestamp,
 }
 
-/// Why a state was rebuilt from archive and live instead of being read.
+/// Why something was made anew from what else is known, instead of being read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Repaired {
     pub(crate) why: String,

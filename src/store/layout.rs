@@ -197,6 +197,10 @@ impl Layout {
         self.state_dir().join("runs")
     }
 
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.state_dir().join("ledger")
+    }
+
     pub(crate) fn locks_dir(&self) -> PathBuf {
         self.store.join("locks")
     }
@@ -211,6 +215,10 @@ impl Layout {
 
     pub(crate) fn index_lock(&self) -> PathBuf {
         self.locks_dir().join(".index")
+    }
+
+    pub(crate) fn ledger_lock(&self) -> PathBuf {
+        self.locks_dir().join(".ledger")
     }
 }
 
@@ -232,7 +240,7 @@ pub(crate) fn temporary(path: &Path) -> PathBuf {
 }
 
 /// The name under which something damaged or foreign is kept beside its place.
-pub(crate) fn aside(path: &Path, number: u32) -> PathBuf {
+pub(crate) fn aside(path: &Path, number: impl fmt::Display) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!("{name}.damaged-{number}"))
 }
@@ -285,7 +293,11 @@ mod tests {
                 let moved = [layout.live_next(&name), layout.live_old(&name), layout.snapshot_next(&name)];
                 own.into_iter().chain(temporaries).chain(moved).collect::<Vec<_>>()
             };
-            let theirs = paths(&b);
+            let shared = [layout.index(), layout.ledger()];
+            let locks = [layout.index_lock(), layout.ledger_lock()];
+            let mut theirs = paths(&b);
+            theirs.extend(shared.iter().map(|path| temporary(path)));
+            theirs.extend(shared.into_iter().chain(locks));
             let ours = paths(&a);
             prop_assert!(ours.iter().all(|path| !theirs.contains(path)));
             prop_assert!(ours.iter().all(|path| path.starts_with("/h") && path.components().count() <= 4));

@@ -17,6 +17,7 @@ pub(crate) mod fitness;
 pub(crate) mod index;
 pub(crate) mod journal;
 pub(crate) mod layout;
+pub(crate) mod ledger;
 pub(crate) mod live;
 pub(crate) mod lock;
 mod permissions;
@@ -91,6 +92,7 @@ pub(crate) struct Store {
     layout: Layout,
     disk: Arc<dyn Disk>,
     queue: index::Queue,
+    ledger: ledger::Ledger,
 }
 
 impl Store {
@@ -98,7 +100,8 @@ impl Store {
     ///
     /// For commands that only read, and for [`Store::due_from_index`].
     pub(crate) fn at(layout: Layout, disk: Arc<dyn Disk>) -> Self {
-        Self { layout, disk, queue: index::Queue::default() }
+        let (queue, ledger) = (index::Queue::default(), ledger::Ledger::default());
+        Self { layout, disk, queue, ledger }
     }
 
     /// Opens a store for work: makes what is missing, checks who may write on the way to it.

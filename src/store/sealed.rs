@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The schema of everything this version writes.
-pub(super) const SCHEMA: u64 = 1;
+pub(super) const SCHEMA: u64 = 2;
 
 /// Why a document cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -74,8 +74,8 @@ mod tests {
 
     #[test]
     fn a_newer_schema_is_told_from_damage() {
-        let newer = br#"{"schema": 2, "whatever": []}"#;
-        assert_eq!(open::<Vec<u32>>(newer), Err(Broken::Newer(2)));
+        let newer = br#"{"schema": 99, "whatever": []}"#;
+        assert_eq!(open::<Vec<u32>>(newer), Err(Broken::Newer(99)));
     }
 
     #[test]

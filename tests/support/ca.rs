@@ -107,6 +107,23 @@ impl Ca {
         assert!(answer.status.success(), "{window}: {answer:?}");
     }
 
+    /// An agent that knows this CA by a name, and that it has the limits of a built-in one.
+    pub fn agent_under_limits(&self, limits: &str) -> Agent {
+        let agent = Agent::new();
+        let (directory, root) = (&self.directory, self.tls_root.display());
+        let table = format!(
+            "[[ca]]\nname = \"ca\"\ndirectory = \"{directory}\"\nroot = \"{root}\"\nlimits = \"{limits}\"\n"
+        );
+        std::fs::write(agent.path("acmeagent.toml"), table).unwrap();
+        let ports = [self.http_port, self.tls_port].map(|port| port.to_string());
+        agent.with_ca(["--ca", "ca", "--agree-tos"]).with_ca([
+            "--http-01-port",
+            &ports[0],
+            "--tls-alpn-01-port",
+            &ports[1],
+        ])
+    }
+
     /// An agent that orders here, answering where this CA looks.
     pub fn agent(&self) -> Agent {
         Agent::ordering_at(&self.directory, &self.tls_root, self.http_port, self.tls_port)

@@ -17,10 +17,10 @@ identifiers = [
     "shop.example.org", # until 2027
 ]
 ca = ["letsencrypt", "https://ca.example/dir"] # in this order
-ca-root = "/etc/ssl/corp.pem"
 email = "ops@example.com"
 required-profile = "shortlived"
 preferred-chain = "ISRG Root X1"
+on_bad_name = "split"
 key-type = "p384"
 reuse-key = true
 
@@ -82,7 +82,9 @@ fn every_key_is_read() {
     );
     let cas = settings.cas.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(cas, ["letsencrypt", "https://ca.example/dir"]);
-    assert_eq!(settings.ca_root.as_ref().unwrap().as_str(), "/etc/ssl/corp.pem");
+    assert_eq!(settings.on_bad_name, OnBadName::Split);
+    let private = parse("identifiers = [\"a\"]\nca-root = \"/etc/ssl/corp.pem\"").unwrap();
+    assert_eq!(private.ca_root.unwrap().as_str(), "/etc/ssl/corp.pem");
     assert_eq!(settings.email.as_ref().unwrap().as_str(), "ops@example.com");
     assert_eq!(settings.profile, Some(Profile::Required("shortlived".to_owned())));
     assert_eq!(settings.preferred_chain.as_deref(), Some("ISRG Root X1"));
@@ -144,6 +146,15 @@ const WRONG: &[(&str, &str)] = &[
     ("+[email]", "2:1: `email`: it is a value, not a table"),
     ("+ca = [\"Let's Encrypt\"]", "2:7: `ca`: \"Let's Encrypt\" is not a valid CA name"),
     ("+ca = [\"http://ca.example\"]", "must begin with https://"),
+    (
+        "+ca = [\"x\", \"y\"]\nca-root = \"/r.pem\"",
+        "3:11: `ca-root`: one root cannot be that of several CAs",
+    ),
+    (
+        "+ca = [\"embedded\"]\nca-root = \"/r.pem\"",
+        "3:11: `ca-root`: the embedded CA has a root of its own",
+    ),
+    ("+on_bad_name = \"drop\"", "2:15: `on_bad_name`: \"drop\" is unknown; known are fail, split"),
     ("+ca-root = \"root.pem\"", "2:11: `ca-root`: \"root.pem\" is not a valid path: it must be ab"),
     ("+email = \"ops\"", "2:9: `email`: \"ops\" is not a valid mail address: it has no @"),
     ("+key-type = \"P-256\"", "`key-type`: \"P-256\" is unknown; did you mean \"p256\"?"),

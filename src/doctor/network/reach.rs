@@ -40,7 +40,9 @@ pub(super) async fn gather(
     if addresses.is_empty() {
         return Vec::new();
     }
-    let Ok(wanted) = wanted(subject.settings()) else { return Vec::new() };
+    let Ok(wanted) = wanted(subject.settings(), &subject.settings().identifiers) else {
+        return Vec::new();
+    };
     let solver = agent.hands.solvers.choose(&wanted, kind, false);
     let Ok(Some(chosen)) = solver else { return Vec::new() };
     let (Some(token), Some(secret)) = (random(), random()) else { return Vec::new() };

@@ -59,12 +59,12 @@ fn a_newer_schema_is_left_alone() {
     let lock = store.lock(&name()).unwrap();
     deploy(&store, &lock, "a").unwrap();
     let path = store.layout().state(&name());
-    overwrite(&path, br#"{"schema": 2}"#);
+    overwrite(&path, br#"{"schema": 99}"#);
     let before = home.tree();
-    assert!(matches!(store.recover(&lock), Err(StoreError::NewerSchema { found: 2, .. })));
+    assert!(matches!(store.recover(&lock), Err(StoreError::NewerSchema { found: 99, .. })));
     assert!(matches!(store.confirm(&lock), Err(StoreError::NewerSchema { .. })));
     assert_eq!(home.tree(), before);
-    assert_eq!(std::fs::read(path).unwrap(), br#"{"schema": 2}"#);
+    assert_eq!(std::fs::read(path).unwrap(), br#"{"schema": 99}"#);
 }
 
 proptest! {

@@ -4,6 +4,7 @@ mod crash;
 mod faults;
 mod fitness;
 mod index;
+mod ledger;
 mod runs;
 mod verbs;
 
