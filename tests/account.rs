@@ -1,7 +1,7 @@
 //! `account`, `revoke` and `delete`: what concerns the CA, and the end of things.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::support::agent::{Agent, Ran};
 use crate::support::ca::Ca;
@@ -54,6 +54,44 @@ fn a_lost_key_is_not_replaced_behind_ones_back() {
     let ran = agent.run(&["renew", "--force"]).exits(2);
     let _ = ran.says(&["account key", "is missing", "account register"]);
     assert_eq!(ca.issued(), 1);
+}
+
+/// Whatever became of the key file, no run makes another one in its place, and each says the way back.
+#[test]
+fn a_key_file_that_is_of_no_use() {
+    let ca = Ca::start();
+    let agent = ca.agent();
+    let _ = agent.run(&["issue", "-d", "a.example"]).exits(0);
+    let file = key_file(&agent);
+    let good = fs::read(&file).unwrap();
+    let issue = ["issue", "-d", "a.example", "--force"];
+    let runs = [&["renew", "--force"][..], &["renew", "a.example", "--force"], &issue];
+    type Row<'a> = (Option<&'a [u8]>, u32, i32, &'a [&'a str]);
+    let table: [Row<'_>; 5] = [
+        (None, 0o600, 2, &["is missing", "from a copy", "account register"]),
+        (Some(b""), 0o600, 10, &["is damaged", "from a copy", "account register"]),
+        (Some(b"{\"url\": 7}"), 0o600, 10, &["is damaged", "from a copy", "account register"]),
+        (Some(&good[..good.len() / 2]), 0o600, 10, &["is damaged", "from a copy"]),
+        (Some(&good), 0o644, 11, &["mode 0644", "chmod"]),
+    ];
+    for (content, mode, code, says) in table {
+        fs::remove_file(&file).unwrap();
+        if let Some(content) = content {
+            fs::write(&file, content).unwrap();
+            fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        }
+        let before = agent.files();
+        for args in runs {
+            let ran = agent.run(args).exits(code).says(says);
+            let _ = ran.says(&["live: generation 1", file.parent().unwrap().to_str().unwrap()]);
+            assert_eq!(agent.files(), before, "{args:?}");
+        }
+        fs::write(&file, &good).unwrap();
+        fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    assert_eq!((ca.issued(), ca.asked("a.example")), (1, 1));
+    let _ = agent.run(&["renew", "--force"]).exits(0);
+    assert_eq!(ca.issued(), 2, "the key brought back, it goes on");
 }
 
 #[test]

@@ -1,15 +1,13 @@
 //! One account at one CA (RFC 8555 §7.3).
 
-use std::fmt;
 use std::sync::Arc;
 
-use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use instant_acme::NewAccount;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use super::account_file::{AccountFile, KeyInForce};
+use super::eab::Eab;
 use super::error::AcmeError;
 use super::http::{Expect, Reply};
 use super::instant;
@@ -27,31 +25,6 @@ pub(crate) struct Registration {
     pub(crate) contacts: Vec<String>,
     pub(crate) agree_terms: bool,
     pub(crate) eab: Option<Eab>,
-}
-
-/// A binding to an account the CA knows by other means (RFC 8555 §7.3.4).
-#[derive(Clone)]
-pub(crate) struct Eab {
-    pub(crate) kid: String,
-    /// As the CA handed it out: base64url or base64, padded or not.
-    pub(crate) hmac_key: Zeroizing<String>,
-}
-
-impl Eab {
-    fn secret(&self) -> Result<Zeroizing<Vec<u8>>, AcmeError> {
-        let bare = self.hmac_key.trim().trim_end_matches('=').as_bytes();
-        let secret = BASE64URL_NOPAD.decode(bare).or_else(|_| BASE64_NOPAD.decode(bare));
-        match secret {
-            Ok(secret) if !secret.is_empty() => Ok(Zeroizing::new(secret)),
-            _ => Err(AcmeError::EabUnusable { why: "its HMAC key is no base64url" }),
-        }
-    }
-}
-
-impl fmt::Debug for Eab {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Eab").field("kid", &self.kid).finish_non_exhaustive()
-    }
 }
 
 /// An account ready to order. Cloning shares the session and the key.
@@ -121,10 +94,12 @@ impl Session {
     ) -> Result<Account, AcmeError> {
         self.check_directory(file)?;
         self.admits(&registration)?;
+        let registration = self.bound(registration).await?;
         let url = match self.create(&file.key, &registration).await {
             // A binding may be used up by a registration whose answer was lost.
             Err(error) if registration.eab.is_some() && error.problem().is_some() => {
-                instant::find(self, &file.key).await.ok().flatten().ok_or(error)?
+                let found = instant::find(self, &file.key).await.ok().flatten();
+                found.ok_or_else(|| error.of_registration())?
             }
             created => created?,
         };
@@ -143,15 +118,17 @@ impl Session {
         if let (Some(terms), false) = (&directory.terms_of_service, registration.agree_terms) {
             return Err(AcmeError::TermsNotAgreed { terms: terms.clone() });
         }
-        if directory.external_account_required && registration.eab.is_none() {
-            return Err(AcmeError::EabRequired);
+        let lacks = directory.external_account_required && registration.eab.is_none();
+        if lacks && self.email_for_binding(registration).is_none() {
+            let by_email = self.transport().origin.eab_by_email().is_some();
+            return Err(AcmeError::EabRequired { by_email });
         }
         Ok(())
     }
 
     async fn create(&self, key: &AccountKey, wanted: &Registration) -> Result<CaUrl, AcmeError> {
         let url = &self.directory().new_account;
-        let bind = |eab: &Eab| jws::external_binding(key, &eab.kid, &eab.secret()?, url.as_str());
+        let bind = |eab: &Eab| jws::external_binding(key, eab, url.as_str());
         let contacts: Vec<&str> = wanted.contacts.iter().map(String::as_str).collect();
         let payload = Payload {
             account: NewAccount {
@@ -296,30 +273,5 @@ impl Account {
             account.revoke(request).await
         })
         .await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hmac_keys_are_taken_as_cas_write_them() {
-        let table = [
-            ("-_-_", Some(vec![0xfb, 0xff, 0xbf])),
-            ("+/+/", Some(vec![0xfb, 0xff, 0xbf])),
-            ("AQ", Some(vec![1])),
-            ("AQ==", Some(vec![1])),
-            (" AQ==\n", Some(vec![1])),
-            ("", None),
-            ("A", None),
-            ("not a key", None),
-        ];
-        for (text, bytes) in table {
-            let hmac_key = Zeroizing::new(text.to_owned());
-            let eab = Eab { kid: "kid".to_owned(), hmac_key };
-            assert_eq!(eab.secret().ok().map(|secret| secret.to_vec()), bytes, "{text:?}");
-            assert!(!format!("{eab:?}").contains("AQ"));
-        }
     }
 }

@@ -22,7 +22,7 @@ use crate::schedule::limits::Scope;
 pub(crate) enum AcmeError {
     #[error("cannot set up TLS for the CA: {why}")]
     Tls { why: &'static str, source: Option<reqwest::Error> },
-    #[error("cannot reach {url}")]
+    #[error("cannot reach {url}{}", untimely(.source))]
     Unreachable { url: Box<Url>, source: reqwest::Error },
     #[error("{url} did not answer in time")]
     TimedOut { url: Box<Url>, source: reqwest::Error },
@@ -52,7 +52,11 @@ pub(crate) enum AcmeError {
     #[error("the terms of service at {terms} must be agreed to first")]
     TermsNotAgreed { terms: String },
     #[error("the CA requires an external account binding (key id and HMAC key)")]
-    EabRequired,
+    EabRequired { by_email: bool },
+    #[error("{url} gave no external account binding for this e-mail address: {said}")]
+    EabNotGiven { url: Box<Url>, said: String },
+    #[error("the CA does not accept the external account binding: {problem}")]
+    EabRefused { problem: Box<Problem> },
     #[error("the external account binding is unusable: {why}")]
     EabUnusable { why: &'static str },
     #[error("the account is not registered yet")]
@@ -103,6 +107,32 @@ fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rus
     }
 }
 
+/// What is wrong with the CA's own TLS certificate, if that is why it is out of reach.
+fn certificate_error(source: &reqwest::Error) -> Option<&rustls::CertificateError> {
+    let causes = std::iter::successors(Some(source as &dyn std::error::Error), |e| e.source());
+    causes.filter_map(tls_error).find_map(|error| match error {
+        rustls::Error::InvalidCertificate(why) => Some(why),
+        _ => None,
+    })
+}
+
+/// The dates of the CA's own TLS certificate in words, where they are what is wrong.
+fn untimely(source: &reqwest::Error) -> String {
+    use rustls::CertificateError::{ExpiredContext, NotValidYetContext};
+    let at = |time: &rustls::pki_types::UnixTime| {
+        Timestamp::from_unix(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+    };
+    match certificate_error(source) {
+        Some(ExpiredContext { not_after, .. }) => {
+            format!(": its certificate expired at {}", at(not_after))
+        }
+        Some(NotValidYetContext { not_before, .. }) => {
+            format!(": its certificate is valid from {} on", at(not_before))
+        }
+        _ => String::new(),
+    }
+}
+
 fn list(failures: &[ChallengeFailure]) -> String {
     failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -130,6 +160,19 @@ impl AcmeError {
         }
     }
 
+    /// The same where a registration with an external account binding was refused.
+    ///
+    /// CAs have no word of their own for a binding that is used up or expired.
+    pub(super) fn of_registration(self) -> Self {
+        const OF_BINDING: [&str; 3] = ["externalAccountRequired", "malformed", "unauthorized"];
+        match self {
+            Self::Refused { problem, .. } if among(&OF_BINDING, &problem) => {
+                Self::EabRefused { problem }
+            }
+            other => other,
+        }
+    }
+
     /// Whether trying again can help, and from when on.
     pub(crate) fn fault(&self) -> Fault {
         match self {
@@ -143,6 +186,8 @@ impl AcmeError {
             Self::Unavailable { until, .. } | Self::StillWaiting { until, .. } => {
                 until.map_or(Fault::Passing, Fault::WaitUntil)
             }
+            // Whatever it is called: a limit nobody says the end of.
+            Self::Refused { problem, .. } if problem.status == 429 => Fault::Passing,
             Self::Refused { problem, .. } if among(MOMENTARY, problem) => Fault::Passing,
             Self::OrderInvalid { problem, .. } if !among(LASTING, problem) => Fault::Passing,
             Self::Unproven { failures }
@@ -162,6 +207,7 @@ impl AcmeError {
             | Self::Paused { problem }
             | Self::Unavailable { problem, .. }
             | Self::ReplacesRefused { problem }
+            | Self::EabRefused { problem }
             | Self::OrderInvalid { problem, .. } => Some(problem),
             _ => None,
         }
@@ -224,16 +270,14 @@ impl AcmeError {
     /// What is wrong with the CA's own TLS certificate, if that is why it is out of reach.
     fn certificate_error(&self) -> Option<&rustls::CertificateError> {
         let Self::Unreachable { source, .. } = self else { return None };
-        let causes = std::iter::successors(Some(source as &dyn std::error::Error), |e| e.source());
-        causes.filter_map(tls_error).find_map(|error| match error {
-            rustls::Error::InvalidCertificate(why) => Some(why),
-            _ => None,
-        })
+        certificate_error(source)
     }
 
     /// Whether the CA's own TLS certificate leads to no root that is trusted.
     pub(crate) fn is_untrusted(&self) -> bool {
-        matches!(self.certificate_error(), Some(rustls::CertificateError::UnknownIssuer))
+        use rustls::CertificateError::{BadSignature, UnknownIssuer};
+        // The latter where a private CA was made anew under its old name.
+        matches!(self.certificate_error(), Some(UnknownIssuer | BadSignature))
     }
 
     /// Whether the same order without `replaces` should be tried once (RFC 9773 §5).
@@ -279,6 +323,7 @@ mod tests {
         let table = [
             (429, acme("rateLimited", "too many"), Some(at), Fault::WaitUntil(at)),
             (429, acme("rateLimited", "too many"), None, Fault::Passing),
+            (429, acme("unauthorized", "too many"), None, Fault::Passing),
             (429, paused, None, Fault::Permanent),
             (503, "<html>down</html>".to_owned(), Some(at), Fault::WaitUntil(at)),
             (503, "<html>down</html>".to_owned(), None, Fault::Passing),

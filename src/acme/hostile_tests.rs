@@ -293,7 +293,12 @@ async fn waits_the_ca_asks_for_are_bounded() {
         (limited("18446744073709551615"), Fault::WaitUntil(now.plus(day))),
         (date(limited("Sun, 22 Nov 2026 12:01:00 GMT")), at(60)),
         (date(problem(429, "rateLimited", in_words)), at(37)),
+        (date(limited("Sun, 22 Nov 2026 11:00:00 GMT")), at(0)),
+        (date(limited("Sat, 22 Nov 2036 12:00:00 GMT")), Fault::WaitUntil(now.plus(day))),
         (limited("-7"), Fault::Passing),
+        (limited("soon"), Fault::Passing),
+        (problem(429, "rateLimited", "slow"), Fault::Passing),
+        (answer(429, "<html>slow down"), Fault::Passing),
         (problem(429, "rateLimited", paused), Fault::Permanent),
         (answer(503, "busy").with("retry-after", "10"), at(10)),
         (answer(503, "busy"), Fault::Passing),
@@ -525,6 +530,46 @@ async fn accounts_stay_with_their_ca() {
     let plain = Endpoint { directory: "http://127.0.0.1/dir".to_owned(), ..server.endpoint };
     let error = Session::open(&plain, "acmeagent/test", clock()).await.err().unwrap();
     assert!(matches!(error, AcmeError::Unacceptable { .. }), "{error}");
+}
+
+/// A CA that wants a binding, and hands it out for an e-mail address.
+async fn registered(contact: Option<&str>, desk: Answer) -> Result<Account, AcmeError> {
+    let mut wanting = directory();
+    wanting["meta"] = json!({ "externalAccountRequired": true });
+    let server = Server::start(vec![("/directory", answer(200, wanting)), ("/eab", desk)]).await;
+    let eab_by_email = Some(server.endpoint.directory.replace("/directory", "/eab"));
+    let endpoint = Endpoint { eab_by_email, ..server.endpoint };
+    let session = Session::open(&endpoint, "acmeagent/test", clock()).await?;
+    let contacts = contact.iter().map(ToString::to_string).collect();
+    let registration = Registration { contacts, ..Registration::default() };
+    let mut file = AccountFile::fresh(&endpoint.directory).unwrap();
+    session.register(&mut file, registration).await
+}
+
+#[tokio::test]
+async fn bindings_are_had_by_email_or_not() {
+    let mail = Some("mailto:a+b@c.example");
+    let good = json!({ "success": true, "eab_kid": "k", "eab_hmac_key": "AQAB" });
+    registered(mail, answer(200, &good)).await.unwrap();
+    let none = registered(None, answer(200, &good)).await.err().unwrap();
+    assert!(matches!(none, AcmeError::EabRequired { by_email: true }), "{none}");
+    let refused = json!({ "success": false, "error": { "code": 2800, "type": "no\u{1b}[2J" } });
+    let table = [
+        (answer(200, refused), "2800", Fault::Permanent),
+        (answer(200, json!({ "success": true })), "null", Fault::Permanent),
+        (answer(200, edited(good.clone(), "/eab_kid", json!("a\nb"))), "key id", Fault::Permanent),
+        (answer(200, edited(good.clone(), "/eab_kid", json!(""))), "key id", Fault::Permanent),
+        (answer(200, edited(good, "/eab_hmac_key", json!("?"))), "HMAC", Fault::Permanent),
+        (answer(200, "<html>"), "no account binding", Fault::Passing),
+        (answer(200, " ".repeat(2 << 20)), "more than", Fault::Passing),
+        (answer(503, "<html>down"), "down", Fault::Passing),
+        (answer(302, "").with("location", "https://evil.example/"), "redirects", Fault::Permanent),
+    ];
+    for (answer, words, fault) in table {
+        let error = registered(mail, answer).await.err().unwrap();
+        assert!(error.to_string().contains(words) && !error.to_string().contains('\u{1b}'));
+        assert_eq!(error.fault(), fault, "{error}");
+    }
 }
 
 /// A server that sends the given bytes for ever, one at a time, over TLS or before it.

@@ -142,6 +142,14 @@ impl Transport {
         Ok(reply)
     }
 
+    /// Sends a form that is not signed: not to the CA itself, but to where it hands out bindings.
+    pub(super) async fn post_form(&self, url: &CaUrl, form: String) -> Result<Reply, AcmeError> {
+        let request = self.client.post(url.as_url().clone()).body(form);
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let request = request.header(ACCEPT, Expect::Json.media_type());
+        self.exchange(url, request, Expect::Json).await
+    }
+
     /// The newest unused nonce: the one least likely to have been forgotten by the CA.
     pub(super) fn take_nonce(&self) -> Option<Nonce> {
         self.nonces.lock().unwrap_or_else(PoisonError::into_inner).pop()

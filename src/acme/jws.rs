@@ -17,6 +17,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::public_key::RSAPublicKey;
 use zeroize::Zeroizing;
 
+use super::eab::{Eab, MacAlgorithm};
 use super::error::AcmeError;
 
 /// A key that signs ACME requests: an account's, or that of a certificate being revoked.
@@ -190,12 +191,16 @@ pub(super) fn rollover(
 /// Binds an account key to an account known by other means (RFC 8555 §7.3.4).
 pub(super) fn external_binding(
     account: &AccountKey,
-    kid: &str,
-    secret: &[u8],
+    eab: &Eab,
     url: &str,
 ) -> Result<Value, AcmeError> {
-    let hmac = hmac::Key::new(hmac::HMAC_SHA256, secret);
-    let protected = json!({ "alg": "HS256", "kid": kid, "url": url });
+    let algorithm = match eab.alg {
+        MacAlgorithm::Hs256 => hmac::HMAC_SHA256,
+        MacAlgorithm::Hs384 => hmac::HMAC_SHA384,
+        MacAlgorithm::Hs512 => hmac::HMAC_SHA512,
+    };
+    let hmac = hmac::Key::new(algorithm, &eab.secret()?);
+    let protected = json!({ "alg": eab.alg.as_str(), "kid": eab.kid, "url": url });
     let sign = |message: &[u8]| Ok(hmac::sign(&hmac, message).as_ref().to_vec());
     seal(&protected, &write(&account.signing().jwk()?), sign)
 }

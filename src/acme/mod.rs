@@ -22,6 +22,7 @@ mod authorization;
 mod ca;
 mod csr;
 mod directory;
+mod eab;
 mod error;
 mod http;
 mod instant;
@@ -41,11 +42,12 @@ mod pebble;
 #[cfg(test)]
 mod pebble_tests;
 
-pub(crate) use account::{Account, AccountFacts, Eab, Registration};
+pub(crate) use account::{Account, AccountFacts, Registration};
 pub(crate) use account_file::{AccountFile, KeyInForce};
 pub(crate) use authorization::Authorization;
-pub(crate) use ca::Endpoint;
+pub(crate) use ca::{EndedCa, Endpoint};
 pub(crate) use csr::{CsrError, KeyAlgorithm, csr, fresh_key};
+pub(crate) use eab::{Eab, MacAlgorithm};
 pub(crate) use error::AcmeError;
 pub(crate) use order::{Issued, NewOrder, Order, OrderStatus, Profile};
 pub(crate) use poll::PATIENCE;

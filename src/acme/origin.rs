@@ -11,6 +11,7 @@ use super::problem::printable;
 pub(super) struct Origin {
     directory: CaUrl,
     other_hosts: Vec<String>,
+    eab_by_email: Option<CaUrl>,
 }
 
 /// A URL of the CA: https, an allowed host, no credentials. Nothing else is ever requested.
@@ -45,20 +46,21 @@ impl Origin {
     const LONGEST: usize = 2048;
 
     pub(super) fn of(endpoint: &Endpoint) -> Result<Self, AcmeError> {
-        let what = "directory URL";
-        let refuse = |why| AcmeError::Unacceptable { what, value: endpoint.directory.clone(), why };
-        let url = Url::parse(&endpoint.directory).map_err(|_| refuse("is no URL"))?;
-        if url.scheme() != "https" {
-            return Err(refuse("must begin with https:"));
-        }
-        if url.host_str().is_none_or(str::is_empty) {
-            return Err(refuse("names no host"));
-        }
-        Ok(Self { directory: CaUrl(url), other_hosts: endpoint.other_hosts.clone() })
+        let desk = endpoint.eab_by_email.as_deref();
+        Ok(Self {
+            directory: trusted("directory URL", &endpoint.directory)?,
+            other_hosts: endpoint.other_hosts.clone(),
+            eab_by_email: desk.map(|url| trusted("eab-by-email URL", url)).transpose()?,
+        })
     }
 
     pub(super) fn directory(&self) -> &CaUrl {
         &self.directory
+    }
+
+    /// Where the CA hands out account bindings, if it does; on a host of its own as a rule.
+    pub(super) fn eab_by_email(&self) -> Option<&CaUrl> {
+        self.eab_by_email.as_ref()
     }
 
     /// Lets a URL from one of the CA's answers through, or says what is wrong with it.
@@ -89,6 +91,19 @@ impl Origin {
         }
         Ok(CaUrl(url))
     }
+}
+
+/// Reads a URL that settings or our own table give.
+fn trusted(what: &'static str, text: &str) -> Result<CaUrl, AcmeError> {
+    let refuse = |why| AcmeError::Unacceptable { what, value: text.to_owned(), why };
+    let url = Url::parse(text).map_err(|_| refuse("is no URL"))?;
+    if url.scheme() != "https" {
+        return Err(refuse("must begin with https:"));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(refuse("names no host"));
+    }
+    Ok(CaUrl(url))
 }
 
 /// Reads a URL that is only shown to people, never followed: http or https, in its escaped form.

@@ -200,17 +200,22 @@ async fn external_account_binding() {
     let session = pebble.session().await;
     assert!(session.directory().external_account_required);
     let mut file = AccountFile::fresh(&pebble.endpoint.directory).unwrap();
-    let bound = |kid: &str, key: &str| Registration {
-        contacts: Vec::new(),
-        agree_terms: true,
-        eab: Some(Eab { kid: kid.to_owned(), hmac_key: Zeroizing::new(key.to_owned()) }),
+    let bound = |kid: &str, alg| {
+        let hmac_key = Zeroizing::new(EAB.1.to_owned());
+        let eab = Some(Eab { kid: kid.to_owned(), hmac_key, alg });
+        Registration { contacts: Vec::new(), agree_terms: true, eab }
     };
-    let unbound = Registration { eab: None, ..bound("", "") };
+    let unbound = Registration { eab: None, ..bound("", MacAlgorithm::Hs256) };
     let missing = session.register(&mut file, unbound).await.err().unwrap();
-    assert!(matches!(missing, AcmeError::EabRequired));
-    let wrong = session.register(&mut file, bound("kid-2", EAB.1)).await.err().unwrap();
-    assert!(wrong.problem().is_some(), "{wrong}");
-    session.register(&mut file, bound(EAB.0, EAB.1)).await.unwrap();
+    assert!(matches!(missing, AcmeError::EabRequired { by_email: false }));
+    let unknown = bound("kid-2", MacAlgorithm::Hs256);
+    let wrong = session.register(&mut file, unknown).await.err().unwrap();
+    assert!(matches!(wrong, AcmeError::EabRefused { .. }), "{wrong}");
+    // Pebble's key is too short for the longest.
+    for alg in [MacAlgorithm::Hs256, MacAlgorithm::Hs384] {
+        let mut file = AccountFile::fresh(&pebble.endpoint.directory).unwrap();
+        session.register(&mut file, bound(EAB.0, alg)).await.unwrap();
+    }
 }
 
 #[tokio::test]

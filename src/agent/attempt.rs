@@ -139,6 +139,9 @@ impl Agent {
                     if left > 0 {
                         let text = format!("{}: {cause}; trying the next CA", authority.name());
                         self.notice(attempt, text);
+                    } else if first_failure.is_some() {
+                        // The first is what is told in the end.
+                        self.notice(attempt, format!("{}: {cause}", authority.name()));
                     }
                     first_failure.get_or_insert(cause);
                 }

@@ -12,7 +12,7 @@ use data_encoding::HEXLOWER;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::trouble::Trouble;
-use crate::acme::{Eab, Endpoint};
+use crate::acme::{Eab, EndedCa, Endpoint};
 use crate::certificate::Roots;
 use crate::config::cert::CertSettings;
 use crate::config::choice::{CaChoice, CaName};
@@ -135,6 +135,9 @@ impl Authorities {
             return Ok(Authority::new(label, ca.endpoint.clone(), Some(roots), Some(ports), clock));
         }
         let mut endpoint = self.endpoint(choice, name)?;
+        if let Some(ended) = EndedCa::at(&endpoint.directory) {
+            return Err(Trouble::EndedCa(ended));
+        }
         if let Some(path) = root {
             endpoint.roots = Some(read_roots(path)?);
         }
@@ -149,7 +152,9 @@ impl Authorities {
                     let roots = table.root.as_ref().map(|path| read_roots(path.as_path()));
                     let plain = Endpoint::new(name, table.directory.as_str());
                     let limits = table.limits.unwrap_or(plain.limits);
-                    Ok(Endpoint { roots: roots.transpose()?, limits, ..plain })
+                    let by_email = table.eab_by_email.as_ref().map(ToString::to_string);
+                    let eab_by_email = by_email.or(plain.eab_by_email.clone());
+                    Ok(Endpoint { roots: roots.transpose()?, limits, eab_by_email, ..plain })
                 }
                 None => Endpoint::builtin(name).ok_or_else(|| self.unknown(named)),
             },
@@ -158,8 +163,8 @@ impl Authorities {
     }
 
     fn unknown(&self, name: &CaName) -> Trouble {
-        if name.as_str().starts_with("buypass") {
-            return Trouble::EndedCa;
+        if let Some(ended) = EndedCa::named(name.as_str()) {
+            return Trouble::EndedCa(ended);
         }
         let distance = |known: &&str| strsim::damerau_levenshtein(known, name.as_str());
         let known = Endpoint::builtin_names().chain([EMBEDDED]);
@@ -192,7 +197,7 @@ impl Authorities {
                     variable: &variable,
                 };
                 let hmac_key = eab.hmac_key.reveal(places).await?.expose().to_owned().into();
-                Some(Eab { kid: eab.kid.clone(), hmac_key })
+                Some(Eab { kid: eab.kid.clone(), hmac_key, alg: eab.alg })
             }
             _ => None,
         };

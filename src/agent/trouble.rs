@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::acme::EndedCa;
 use crate::certificate::RootsError;
 use crate::config::cert::Contradiction;
 use crate::config::reader::ConfigError;
@@ -28,8 +29,8 @@ pub(crate) enum Trouble {
     Roots { path: PathBuf, source: RootsError },
     #[error("{name:?} is no CA this version knows, and no [[ca]] of the settings")]
     UnknownCa { name: String, nearest: Option<String> },
-    #[error("Buypass has ended its free ACME service; no certificate can come from it")]
-    EndedCa,
+    #[error("{title} has ended its ACME service: its last certificate is of {last_issued}", title = .0.title, last_issued = .0.last_issued)]
+    EndedCa(&'static EndedCa),
     #[error("the CA {ca} has no staging directory that is known; give one with --server")]
     NoStaging { ca: String },
     #[error("the embedded CA did not start")]

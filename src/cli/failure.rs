@@ -168,7 +168,7 @@ fn hint(trouble: &Trouble) -> Option<String> {
             let known: Vec<&str> = Endpoint::builtin_names().collect();
             Some(format!("known are {}; any other by its --server URL", known.join(", ")))
         }
-        Trouble::EndedCa => Some("choose another with --ca, as in --ca letsencrypt".to_owned()),
+        Trouble::EndedCa(ended) => Some(format!("choose another, as in --ca {}", ended.instead)),
         Trouble::NoCertificate { nearest: Some(nearest), .. } => {
             Some(format!("did you mean {nearest}?"))
         }
@@ -222,8 +222,14 @@ const PAUSED: &str = "`acmeagent status` shows the page: visit it, then run this
 fn hint_of_acme(error: &AcmeError) -> Option<&'static str> {
     Some(match error {
         AcmeError::TermsNotAgreed { .. } => "read them, then add --agree-tos",
-        AcmeError::EabRequired => {
+        AcmeError::EabRequired { by_email: true } => {
+            "the CA hands them out for an e-mail address: add --email"
+        }
+        AcmeError::EabRequired { by_email: false } | AcmeError::EabNotGiven { .. } => {
             "get them from the CA, then add --eab-kid and --eab-hmac-key-file"
+        }
+        AcmeError::EabRefused { .. } => {
+            "some CAs take a binding only once, and soon: get a new one from the CA, then add --eab-kid and --eab-hmac-key-file"
         }
         error if error.is_untimely() => {
             "if this host's clock is wrong that is why: set it right, and let NTP keep it so"
@@ -258,8 +264,14 @@ fn hint_of_cause(cause: &Cause) -> Option<String> {
         Cause::Limited { shortage: Shortage { why: Lack::Paused { .. }, .. }, .. } => {
             Some(PAUSED.to_owned())
         }
-        Cause::AccountLost { ca, directory } => Some(format!(
-            "bring accounts/{ca}/ back from a copy, or register anew with `acmeagent account register {}`",
+        Cause::AccountLost { ca, directory, path } => Some(format!(
+            "bring {} back from a copy; if there is none, register anew with `acmeagent account register {} --agree-tos`",
+            path.display(),
+            flag_of(ca, directory)
+        )),
+        Cause::AccountFile { ca, directory, path, .. } => Some(format!(
+            "bring {} back from a copy; if there is none, move it away and register anew with `acmeagent account register {} --agree-tos`",
+            path.display(),
             flag_of(ca, directory)
         )),
         Cause::Acme(error) => hint_of_acme(error).map(str::to_owned),

@@ -127,7 +127,8 @@ pub(super) fn apply_ca(
                 ));
             }
         };
-        settings.eab = Some(Eab { kid, hmac_key });
+        let alg = settings.eab.as_ref().map(|eab| eab.alg).unwrap_or_default();
+        settings.eab = Some(Eab { kid, hmac_key, alg });
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::choice::{self, AbsolutePath, CaChoice, Eab, Email, Hooks, OnBadName, 
 use super::reader::{ConfigError, Node, Section, Source};
 use super::secret::{CredentialName, Secret, SecretSource, VariableName};
 use super::{file, keys, writer};
-use crate::acme::Profile;
+use crate::acme::{MacAlgorithm, Profile};
 use crate::certificate::KeyType;
 use crate::challenge::Http01;
 use crate::model::challenge::ChallengeKind;
@@ -210,6 +210,11 @@ fn parse_key_type(text: &str) -> Result<KeyType, String> {
     KeyType::parse(text).ok_or_else(|| unknown_word(text, &KeyType::ALL.map(KeyType::as_str)))
 }
 
+fn parse_mac_algorithm(text: &str) -> Result<MacAlgorithm, String> {
+    let named = MacAlgorithm::ALL.into_iter().find(|known| known.as_str() == text);
+    named.ok_or_else(|| unknown_word(text, &MacAlgorithm::ALL.map(MacAlgorithm::as_str)))
+}
+
 fn parse_on_bad_name(text: &str) -> Result<OnBadName, String> {
     let named = OnBadName::ALL.into_iter().find(|known| known.as_str() == text);
     named.ok_or_else(|| unknown_word(text, &OnBadName::ALL.map(OnBadName::as_str)))
@@ -286,7 +291,10 @@ pub(super) fn read_eab(section: &Section<'_>) -> Result<Option<Eab>, ConfigError
     ];
     let mut sources = sources.into_iter().flatten();
     match (sources.next(), sources.next()) {
-        (Some(hmac_key), None) => Ok(Some(Eab { kid, hmac_key })),
+        (Some(hmac_key), None) => {
+            let alg = section.parse("alg", parse_mac_algorithm)?.unwrap_or_default();
+            Ok(Some(Eab { kid, hmac_key, alg }))
+        }
         (None, _) => Err(section.missing("hmac-key-file")),
         (Some(_), Some(_)) => Err(section.refuse("kid", "only one hmac-key may stand beside it")),
     }

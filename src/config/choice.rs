@@ -7,6 +7,7 @@ use thiserror::Error;
 use url::Url;
 
 use super::secret::SecretSource;
+use crate::acme::MacAlgorithm;
 use crate::deploy::hook::command::Command;
 
 /// Why a text is not the value asked for.
@@ -103,7 +104,16 @@ impl fmt::Display for CaChoice {
 
 /// Reads the URL of an ACME directory; RFC 8555 §6.1 demands https.
 pub(super) fn directory_url(text: &str) -> Result<Url, ChoiceError> {
-    let refuse = |why: &str| ChoiceError::new(text, "CA directory URL", why);
+    https_url(text, "CA directory URL")
+}
+
+/// Reads the URL that hands out external account bindings.
+pub(super) fn eab_desk(text: &str) -> Result<Url, ChoiceError> {
+    https_url(text, "URL for account bindings")
+}
+
+fn https_url(text: &str, what: &'static str) -> Result<Url, ChoiceError> {
+    let refuse = |why: &str| ChoiceError::new(text, what, why);
     let url = Url::parse(text).map_err(|error| refuse(&error.to_string()))?;
     if url.scheme() != "https" {
         return Err(refuse("it must begin with https://"));
@@ -284,6 +294,7 @@ pub(crate) struct Eab {
     pub(crate) kid: String,
     /// The MAC key in base64url, as the CA hands it out.
     pub(crate) hmac_key: SecretSource,
+    pub(crate) alg: MacAlgorithm,
 }
 
 impl Eab {

@@ -43,6 +43,7 @@ pub(super) const EAB: Keys = Keys {
         "hmac-key-command",
         "hmac-key-env",
         "hmac-key",
+        "alg",
     ],
 };
 
@@ -57,7 +58,7 @@ pub(super) const DEFAULTS: Keys = Keys {
     },
 };
 pub(super) const CA: Keys =
-    Keys { header: "ca", known: &["name", "directory", "root", "limits", "eab"] };
+    Keys { header: "ca", known: &["name", "directory", "root", "limits", "eab-by-email", "eab"] };
 
 /// The tables of a certificate's file.
 pub(super) const CERT_TABLES: [&Keys; 5] = [&CERT, &CHALLENGE, &HOOKS, &PERMISSIONS, &EAB];
@@ -114,7 +115,7 @@ mod tests {
         assert_eq!(CHALLENGE.advice("deploy"), "`deploy` belongs into [hooks]");
         assert!(HOOKS.advice("email").contains("above the first [table]"));
         assert!(MAIN.advice("default").contains("`defaults`"));
-        assert!(EAB.advice("zzz").ends_with("hmac-key-env, hmac-key"));
+        assert!(EAB.advice("zzz").ends_with("hmac-key, alg"));
         assert!(!DEFAULTS.known.contains(&"identifiers"));
     }
 }

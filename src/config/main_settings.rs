@@ -29,6 +29,8 @@ pub(crate) struct CaTable {
     pub(crate) root: Option<AbsolutePath>,
     /// The built-in CA whose limits this one has.
     pub(crate) limits: Option<Limits>,
+    /// The URL that hands out a binding for an e-mail address.
+    pub(crate) eab_by_email: Option<Url>,
     pub(crate) eab: Option<Eab>,
 }
 
@@ -87,6 +89,7 @@ impl CaTable {
             directory: directory.ok_or_else(|| section.missing("directory"))?,
             root: section.parse("root", AbsolutePath::parse)?,
             limits: section.parse("limits", parse_limits)?,
+            eab_by_email: section.parse("eab-by-email", choice::eab_desk)?,
             eab: cert::read_eab(&section.section("eab", &keys::EAB)?)?,
         })
     }
@@ -120,6 +123,7 @@ mod tests {
             name = "corp"
             directory = "https://ca.corp.example/acme/acme/directory"
             root = "/etc/ssl/corp.pem"
+            eab-by-email = "https://shop.corp.example/eab"
             [ca.eab]
             kid = "k1"
             hmac-key-credential = "corp-eab"
@@ -139,6 +143,8 @@ mod tests {
         );
         let corp = settings.ca(&CaName::parse("corp").unwrap()).unwrap();
         assert_eq!(corp.root.as_ref().unwrap().as_str(), "/etc/ssl/corp.pem");
+        let desk = corp.eab_by_email.as_ref().unwrap();
+        assert_eq!(desk.as_str(), "https://shop.corp.example/eab");
         let eab = corp.eab.as_ref().unwrap();
         assert!(
             matches!(&eab.hmac_key, SecretSource::Credential(name) if name.as_str() == "corp-eab")
@@ -167,6 +173,10 @@ mod tests {
             (
                 "[[ca]]\nname = \"x\"\ndirectory = \"http://x\"",
                 "3:13: `ca.directory`: \"http://x\" is",
+            ),
+            (
+                "[[ca]]\nname = \"x\"\ndirectory = \"https://x\"\neab-by-email = \"http://x\"",
+                "4:16: `ca.eab-by-email`: \"http://x\" is",
             ),
             (
                 "[[ca]]\nname = \"x\"\ndirectory = \"https://x\"\n[[ca]]\nname = \"x\"\ndirectory = \"https://y\"",

@@ -8,7 +8,7 @@ use super::cert::CertSettings;
 use super::choice::{Eab, OnBadName};
 use super::keys::{CERT_TABLES, Keys};
 use super::secret::SecretSource;
-use crate::acme::Profile;
+use crate::acme::{MacAlgorithm, Profile};
 use crate::challenge::Http01;
 use crate::deploy::hook::command::Command;
 
@@ -118,6 +118,8 @@ fn render_eab(eab: Option<&Eab>, table: &mut Table) {
         SecretSource::Literal(secret) => ("hmac-key", secret.expose().into()),
     };
     put(table, key, Some(value));
+    let alg = Some(eab.alg).filter(|alg| *alg != MacAlgorithm::default());
+    put(table, "alg", alg.map(|alg| alg.as_str().into()));
 }
 
 fn put(table: &mut Table, key: &str, value: Option<Value>) {

@@ -132,7 +132,7 @@ impl Authority {
         let lock = self.lock(store).await?;
         let mut file = match self.account_file(store)? {
             Some(file) => file,
-            None if !application.may_create => return Err(self.account_lost()),
+            None if !application.may_create => return Err(self.account_lost(store)),
             // No key is made for what would be turned down.
             None => {
                 session.admits(&registration)?;
@@ -150,7 +150,7 @@ impl Authority {
         }
         // A key that was never registered: an earlier attempt did not get that far.
         if !application.may_create {
-            return Err(self.account_lost());
+            return Err(self.account_lost(store));
         }
         self.register_within_limits(store)?;
         let account = session.register(&mut file, registration).await?;
@@ -176,8 +176,11 @@ impl Authority {
     /// What is stored of our account.
     pub(crate) fn account_file(&self, store: &Store) -> Result<Option<AccountFile>, Cause> {
         let Some(bytes) = store.read_account(&self.label, &account_id())? else { return Ok(None) };
-        let mut file = AccountFile::parse(&bytes)
-            .map_err(|source| Cause::AccountFile { ca: self.name().to_owned(), source })?;
+        let mut file = AccountFile::parse(&bytes).map_err(|source| {
+            let (ca, directory) = (self.name().to_owned(), self.endpoint.directory.clone());
+            let path = store.layout().account(&self.label, &account_id());
+            Cause::AccountFile { ca, directory, path, source }
+        })?;
         if self.takes_any_port() {
             // A CA inside the process is the same one whatever port it got this time.
             file.directory.clone_from(&self.endpoint.directory);
@@ -191,7 +194,7 @@ impl Authority {
         let session = self.session().await?;
         let account = self.account(store, &Application::default()).await?;
         let lock = self.lock(store).await?;
-        let mut file = self.account_file(store)?.ok_or_else(|| self.account_lost())?;
+        let mut file = self.account_file(store)?.ok_or_else(|| self.account_lost(store))?;
         file.prepare_next_key()?;
         self.save(store, &lock, &file)?;
         let told = account.rotate_key(&file).await;
@@ -236,9 +239,10 @@ impl Authority {
         Ok(kept)
     }
 
-    fn account_lost(&self) -> Cause {
-        let directory = self.endpoint.directory.clone();
-        Cause::AccountLost { ca: self.name().to_owned(), directory }
+    fn account_lost(&self, store: &Store) -> Cause {
+        let (ca, directory) = (self.name().to_owned(), self.endpoint.directory.clone());
+        let path = store.layout().account(&self.label, &account_id());
+        Cause::AccountLost { ca, directory, path }
     }
 
     /// Waits for the account without holding up what else this process does.

@@ -1,6 +1,7 @@
 //! Why a run did not renew.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -27,9 +28,9 @@ pub(crate) enum Cause {
     #[error("the CA offers none of the challenges that were allowed for {identifier}")]
     NoChallenge { identifier: String },
     #[error("the account key for the CA {ca} is missing from the store")]
-    AccountLost { ca: String, directory: String },
+    AccountLost { ca: String, directory: String, path: PathBuf },
     #[error("the stored account for the CA {ca} is damaged")]
-    AccountFile { ca: String, source: serde_json::Error },
+    AccountFile { ca: String, directory: String, path: PathBuf, source: serde_json::Error },
     /// The ledger shows that the CA would refuse, or that it would cost what is held back.
     #[error("the CA {ca} is not asked: {shortage}")]
     Limited { ca: String, shortage: Shortage },

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use super::agent::Agent;
+use super::agent::{Agent, within};
 use super::network::Network;
 use super::{Running, free_ports};
 
@@ -20,17 +22,23 @@ pub struct Ca {
     pub http_port: u16,
     pub tls_port: u16,
     home: Agent,
-    _process: Running,
+    args: Vec<String>,
+    process: Serving,
 }
 
 impl Ca {
     pub fn start() -> Self {
-        Self::started(Agent::new(), &[], |command| command)
+        Self::started(Agent::new(), free_ports(), &[], |command| command)
     }
 
     /// Starts one that only this network reaches.
     pub fn start_in(network: &Network) -> Self {
-        Self::started(Agent::new(), &[], |command| network.command(&command))
+        Self::started(Agent::new(), free_ports(), &[], |command| network.command(&command))
+    }
+
+    /// One that looks for answers at these ports.
+    pub fn looking_at(http_port: u16, tls_port: u16) -> Self {
+        Self::started(Agent::new(), [http_port, tls_port], &[], |command| command)
     }
 
     /// One that behaves as this file for `--behaviour` says.
@@ -38,20 +46,20 @@ impl Ca {
         let home = Agent::new();
         let file = home.path("behaviour.toml");
         std::fs::write(&file, toml).unwrap();
-        Self::started(home, &["--behaviour", file.to_str().unwrap()], |command| command)
+        let args = ["--behaviour", file.to_str().unwrap()];
+        Self::started(home, free_ports(), &args, |command| command)
     }
 
-    fn started(home: Agent, args: &[&str], place: impl Fn(Command) -> Command) -> Self {
-        let [http_port, tls_port] = free_ports();
-        let ports = [http_port, tls_port].map(|port| port.to_string());
-        let ports = ["--http-01-port", &ports[0], "--tls-alpn-01-port", &ports[1]];
+    fn started(
+        home: Agent,
+        [http_port, tls_port]: [u16; 2],
+        args: &[&str],
+        place: impl Fn(Command) -> Command,
+    ) -> Self {
+        let (http, tls) = (http_port.to_string(), tls_port.to_string());
+        let ports = ["--http-01-port", &http, "--tls-alpn-01-port", &tls];
         let args = [&["--json", "drill", "ca"], &ports[..], args].concat();
-        let mut command = place(home.command(&args));
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = Running(command.spawn().unwrap());
-        let mut line = String::new();
-        BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let ready: Value = serde_json::from_str(&line).expect("one line of JSON when ready");
+        let (process, ready) = Serving::start(&mut place(home.command(&args)));
         let text = |key: &str| ready[key].as_str().unwrap().to_owned();
         Self {
             directory: text("directory"),
@@ -61,8 +69,27 @@ impl Ca {
             http_port,
             tls_port,
             home,
-            _process: process,
+            args: args.into_iter().map(str::to_owned).collect(),
+            process,
         }
+    }
+
+    /// Ends it: nobody answers at its address any more.
+    pub fn stop(&mut self) {
+        self.process.end();
+    }
+
+    /// Starts it anew at its old address, with a clock that stands elsewhere, as in `+8d`. Needs `faketime`.
+    pub fn start_at(&mut self, time: &str) {
+        self.stop();
+        let address = self.directory.trim_start_matches("https://").trim_end_matches("/directory");
+        let mut args: Vec<&str> = self.args.iter().map(String::as_str).collect();
+        args.extend(["--listen", address]);
+        let plain = self.home.command(&args);
+        let mut shifted = within("faketime", &plain);
+        shifted.env("NO_FAKE_STAT", "1").args(["--exclude-monotonic", "-f", time]);
+        shifted.arg(plain.get_program()).args(plain.get_args());
+        self.process = Serving::start(&mut shifted).0;
     }
 
     /// How many certificates it issued.
@@ -83,7 +110,8 @@ impl Ca {
     /// Asks its management, by POST if there is something to say; `null` is an empty answer.
     pub fn manage(&self, path: &str, body: Option<Value>) -> Value {
         let mut curl = Command::new("curl");
-        curl.args(["-sSf", "--max-time", "5", "--cacert"]).arg(&self.tls_root);
+        // Its certificate may be of another day; it is ours, on loopback.
+        curl.args(["-sSf", "--max-time", "5", "--insecure"]);
         curl.arg(format!("{}/{path}", self.management));
         if let Some(body) = body {
             curl.args(["--data", &body.to_string()]);
@@ -127,5 +155,37 @@ impl Ca {
     /// An agent that orders here, answering where this CA looks.
     pub fn agent(&self) -> Agent {
         Agent::ordering_at(&self.directory, &self.tls_root, self.http_port, self.tls_port)
+    }
+}
+
+/// The process that serves, and the one it was started within: faketime(1) is its parent.
+struct Serving {
+    started: Running,
+    pid: Pid,
+}
+
+impl Serving {
+    /// Starts it and waits for what it says when it is ready.
+    fn start(command: &mut Command) -> (Self, Value) {
+        let mut started = Running(command.stdout(Stdio::piped()).spawn().unwrap());
+        let mut line = String::new();
+        BufReader::new(started.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).expect("one line of JSON when ready");
+        let pid = Pid::from_raw(ready["pid"].as_i64().unwrap().try_into().unwrap());
+        (Self { started, pid }, ready)
+    }
+
+    fn end(&mut self) {
+        // While its parent is there, nobody else has its number.
+        if !self.started.has_ended() {
+            let _ = kill(self.pid, Signal::SIGKILL);
+        }
+        let _ = self.started.0.wait();
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.end();
     }
 }

@@ -5,6 +5,7 @@ pub mod ca;
 #[cfg(target_arch = "x86_64")]
 pub mod changes;
 pub mod home;
+pub mod hostile;
 pub mod mount;
 pub mod named;
 pub mod network;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
+use crate::acme::MacAlgorithm;
 use crate::config::choice::CaName;
 use crate::deploy::hook::command::Command;
 
@@ -47,6 +48,7 @@ mode = "0640"
 [eab]
 kid = "kid-1"
 hmac-key-file = "/etc/acmeagent/eab.key"
+alg = "HS384"
 "#;
 
 fn parse(text: &str) -> Result<CertSettings, ConfigError> {
@@ -97,7 +99,8 @@ fn every_key_is_read() {
     assert_eq!((settings.hooks.pre.len(), settings.hooks.post.len()), (1, 1));
     assert_eq!(settings.permissions.owner.as_deref(), Some("root"));
     assert_eq!(settings.permissions.effective_mode(), 0o640);
-    assert!(matches!(settings.eab.unwrap().hmac_key, SecretSource::File(_)));
+    let eab = settings.eab.unwrap();
+    assert!(matches!(eab.hmac_key, SecretSource::File(_)) && eab.alg == MacAlgorithm::Hs384);
 }
 
 #[test]
@@ -183,6 +186,10 @@ const WRONG: &[(&str, &str)] = &[
     ("+[eab]\nhmac-key-env = \"K\"", "2:1: `eab.kid` is missing"),
     ("+[eab]\nkid = \"k\"", "2:1: `eab.hmac-key-file` is missing"),
     ("+[eab]\nkid = \"k\"\nhmac-key-env = \"A\"\nhmac-key = \"x\"", "3:7: `eab.kid`: only one"),
+    (
+        "+[eab]\nkid = \"k\"\nhmac-key-env = \"A\"\nalg = \"HS265\"",
+        "5:7: `eab.alg`: \"HS265\" is unknown; known are HS256, HS384, HS512",
+    ),
     ("+[eab]\nkid = \"k\"\nhmac-key-credential = \"../x\"", "4:23: `eab.hmac-key-credential`"),
 ];
 
@@ -295,7 +302,7 @@ fn only_what_differs_changes() {
     assert_eq!(come, ["webroot = \"/w\""]);
 
     let changed = write_over(FULL, |settings| settings.eab = None);
-    assert_eq!(difference(FULL, &changed).0.len(), 3, "{changed}");
+    assert_eq!(difference(FULL, &changed).0.len(), 4, "{changed}");
     assert!(!changed.contains("[eab]"));
 
     let changed = write_over("identifiers = [\"a.example\"]\n", |settings| {
