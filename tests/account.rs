@@ -53,6 +53,9 @@ fn a_lost_key_is_not_replaced_behind_ones_back() {
     fs::remove_file(key_file(&agent)).unwrap();
     let ran = agent.run(&["renew", "--force"]).exits(2);
     let _ = ran.says(&["account key", "is missing", "account register"]);
+    // Nor for another certificate, although that one never had anything from this CA.
+    let ran = agent.run(&["issue", "-d", "b.example"]).exits(2);
+    let _ = ran.says(&["account key", "is missing", "account register"]);
     assert_eq!(ca.issued(), 1);
 }
 

@@ -118,7 +118,8 @@ impl Agent {
         agree: bool,
     ) -> Result<(), Trouble> {
         let authority = self.authorities.of(settings, choice).await?;
-        let application = self.authorities.application(settings, choice, agree, true).await?;
+        let may_create = self.may_open_account(&authority)?;
+        let application = self.authorities.application(settings, choice, agree, may_create).await?;
         authority.account(self.store(), &application).await?;
         Ok(())
     }
@@ -224,7 +225,7 @@ impl Agent {
         let Attempt { lock, wish, standing, task, pressure, identifiers, trail } = attempt;
         let application = match ca {
             Some((choice, authority)) => {
-                let may_create = wish.may_register && !known_customer(standing, authority);
+                let may_create = wish.may_register && self.may_open_account(authority)?;
                 let agree = wish.agree_terms;
                 self.authorities.application(&wish.settings, choice, agree, may_create).await?
             }
@@ -271,11 +272,6 @@ fn to_certify(settings: &CertSettings, standing: &Standing, rung: Rung) -> Vec<I
     let good = settings.identifiers.iter().filter(|one| !bad.contains(one)).cloned();
     let good: Vec<Identifier> = good.collect();
     if splits && !good.is_empty() { good } else { settings.identifiers.clone() }
-}
-
-/// Whether this CA issued what is held: then the account existed, and a missing key was lost.
-fn known_customer(standing: &Standing, authority: &Authority) -> bool {
-    standing.newest.as_ref().is_some_and(|(_, meta)| meta.ca == authority.name())
 }
 
 /// The settings as a run takes them.

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
 use tokio::sync::{Mutex, OnceCell};
 
+use super::Agent;
 use super::trouble::Trouble;
 use crate::acme::{Eab, EndedCa, Endpoint};
 use crate::certificate::Roots;
@@ -204,6 +205,38 @@ impl Authorities {
         let contacts = settings.email.iter().map(|email| format!("mailto:{email}")).collect();
         let agree_terms = agree_terms || *choice == CaChoice::Embedded;
         Ok(Application { contacts, agree_terms, eab, may_create })
+    }
+}
+
+impl Agent {
+    /// Whether an account may be opened at this CA: there is none, and nothing that is held came
+    /// from it. Else the key was lost, and only a person may decide to begin anew.
+    pub(super) fn may_open_account(&self, authority: &Authority) -> Result<bool, Trouble> {
+        match authority.account_file(self.store()) {
+            // An earlier attempt did not get further than the key.
+            Ok(Some(file)) => return Ok(file.url.is_none()),
+            // What cannot be read is there, and is complained of when it is needed.
+            Err(_) => return Ok(false),
+            Ok(None) => {}
+        }
+        let mut lost = self.lost_accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lost.get(authority.name()) {
+            return Ok(!known);
+        }
+        let is_lost = self.issued_something(authority.name())?;
+        lost.insert(authority.name().to_owned(), is_lost);
+        Ok(!is_lost)
+    }
+
+    fn issued_something(&self, ca: &str) -> Result<bool, Trouble> {
+        for name in self.store().names()? {
+            for generation in self.store().generations(&name)? {
+                if self.store().meta(&name, generation).is_ok_and(|meta| meta.ca == ca) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 }
 

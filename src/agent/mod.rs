@@ -18,7 +18,8 @@ pub(crate) mod tick;
 mod trouble;
 mod work;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
@@ -46,6 +47,8 @@ pub(crate) struct Agent {
     pub(crate) authorities: Authorities,
     hooks: HooksOnce,
     looked_at: LookedAt,
+    /// Of each CA we have no account at: whether there was one.
+    lost_accounts: Mutex<BTreeMap<String, bool>>,
     clock: Arc<Corrected>,
     /// What tells this host from others of a fleet.
     host: Vec<u8>,
@@ -73,6 +76,7 @@ impl Agent {
             authorities,
             hooks: HooksOnce::default(),
             looked_at: LookedAt::default(),
+            lost_accounts: Mutex::default(),
             clock: corrected,
             host: host_id(),
         }

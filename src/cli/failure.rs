@@ -119,6 +119,7 @@ fn of_cause(cause: &Cause) -> Exit {
         Cause::Store(error) => of_store(error),
         Cause::NotLive { .. } | Cause::Stuck { .. } => Exit::ServingBad,
         Cause::Limited { .. }
+        | Cause::TooSlow { .. }
         | Cause::Solver(_)
         | Cause::Csr(_)
         | Cause::Chain(_)

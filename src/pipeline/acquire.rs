@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep_until, timeout_at};
 use zeroize::Zeroizing;
 
 use super::solvers::Chosen;
@@ -22,6 +23,12 @@ use crate::store::StoreError;
 use crate::store::archive::{GenerationFiles, Meta};
 use crate::store::journal::OrderJournal;
 
+/// How long a CA may take for a certificate, all its answers together: one that answers each time
+/// just before it is given up must not hold a run for ever.
+const LONGEST: Duration = Duration::from_secs(5 * 60);
+/// What of it is left for taking answers to challenges back.
+const FOR_CLEANING_UP: Duration = Duration::from_secs(15);
+
 /// One challenge to be answered, and by whom.
 struct Answer {
     authorization: Authorization,
@@ -31,7 +38,9 @@ struct Answer {
 
 impl Run<'_> {
     pub(super) async fn acquire(&mut self, at: Acquire) -> State<Cause> {
-        match self.order().await {
+        let end = Instant::now() + LONGEST;
+        let ordered = timeout_at(end, self.order(end - FOR_CLEANING_UP)).await;
+        match ordered.unwrap_or(Err(Cause::TooSlow { after: LONGEST })) {
             Ok(generation) => at.archived(generation),
             Err(cause) => {
                 self.learn(&cause);
@@ -40,14 +49,14 @@ impl Run<'_> {
         }
     }
 
-    async fn order(&mut self) -> Result<Generation, Cause> {
+    async fn order(&mut self, end: Instant) -> Result<Generation, Cause> {
         // The key is made while the network waits.
         let opening = self.authority().account(&self.hands.store, &self.application);
         let (account, key) = tokio::join!(opening, self.key());
         let (account, key) = (account?.clone(), key?);
         let profile = self.profile().await?;
         let mut order = self.open(&account, profile).await?;
-        let issued = self.bring_home(&mut order, &key).await?;
+        let issued = self.bring_home(&mut order, &key, end).await?;
         let chain = match self.pick_chain(&order, &issued, &key).await {
             Ok(chain) => chain,
             Err(cause) => return Err(self.give_up_order(cause)?),
@@ -225,10 +234,15 @@ impl Run<'_> {
     }
 
     /// Proves what is to be proven, finalizes, waits for the certificate.
-    async fn bring_home(&mut self, order: &mut Order, key: &Key) -> Result<Issued, Cause> {
+    async fn bring_home(
+        &mut self,
+        order: &mut Order,
+        key: &Key,
+        end: Instant,
+    ) -> Result<Issued, Cause> {
         let brought = async {
             if order.status() == OrderStatus::Pending {
-                self.prove(order).await?;
+                self.prove(order, end).await?;
             }
             if matches!(order.status(), OrderStatus::Pending | OrderStatus::Ready) {
                 let request = csr(&key.pem(), order.identifiers())?;
@@ -246,7 +260,7 @@ impl Run<'_> {
     }
 
     /// Answers every open challenge; takes the answers back whatever comes of it.
-    async fn prove(&self, order: &mut Order) -> Result<(), Cause> {
+    async fn prove(&self, order: &mut Order, end: Instant) -> Result<(), Cause> {
         let open = order.pending().await?;
         let mut answers = Vec::with_capacity(open.len());
         for authorization in open {
@@ -256,6 +270,7 @@ impl Run<'_> {
         let proven = tokio::select! {
             proven = self.answer(order, &answers) => proven,
             _ = stop.wait_for(|stop| *stop) => Err(Cause::Interrupted),
+            () = sleep_until(end) => Err(Cause::TooSlow { after: LONGEST }),
         };
         for Answer { challenge, chosen, .. } in &answers {
             if let Err(error) = chosen.solver.clean_up(challenge).await {

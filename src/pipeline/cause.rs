@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -37,6 +38,8 @@ pub(crate) enum Cause {
     /// Shared: what one certificate learns of a CA all others need not try again.
     #[error(transparent)]
     Acme(Arc<AcmeError>),
+    #[error("the CA took longer than {} min in all", .after.as_secs() / 60)]
+    TooSlow { after: Duration },
     #[error(transparent)]
     Csr(#[from] CsrError),
     #[error(transparent)]
@@ -90,6 +93,7 @@ impl Cause {
         match self {
             Self::Acme(_)
             | Self::Limited { .. }
+            | Self::TooSlow { .. }
             | Self::NoProfile { .. }
             | Self::NoChallenge { .. }
             | Self::AccountLost { .. }
@@ -134,7 +138,8 @@ impl Cause {
             | Self::AccountLost { .. }
             | Self::AccountFile { .. }
             | Self::HookDirectory(_) => Fault::Permanent,
-            Self::Csr(_)
+            Self::TooSlow { .. }
+            | Self::Csr(_)
             | Self::Chain(_)
             | Self::Key(_)
             | Self::Inconsistent { .. }
