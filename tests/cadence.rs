@@ -39,7 +39,7 @@ fn a_timer_that_stopped_is_told_before_anything_is_due() {
     }
     agent.run_at("+170 minutes", &["check"]).exits(0);
     let ran = agent.run_at("+190 minutes", &["check"]).exits(1);
-    ran.shows(&["WARNING renew: nothing ran for 1 h 40 min", "enabled"]);
+    ran.shows(&["WARNING renew: nothing ran for 1 h", "enabled"]);
     agent.run_at("+200 minutes", &["renew", "127.0.0.1"]).exits(0);
     agent.run_at("+200 minutes", &["check"]).exits(1).shows(&["nothing ran"]);
     agent.run_at("+200 minutes", &["renew"]).exits(0);

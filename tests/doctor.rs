@@ -161,7 +161,7 @@ fn ports_and_web_roots() {
 #[test]
 fn a_limit_that_is_near() {
     let ca = Ca::start();
-    let agent = ca.agent_under_limits("letsencrypt");
+    let agent = ca.limited_agent();
     let _ = agent.run(&["issue", "-d", "a.example"]).exits(0);
     let near = "of 5 certificates for exactly these names are left";
     let _ = agent.run(&["doctor"]).shows(&[&format!("4 {near}")]);

@@ -11,17 +11,17 @@ use crate::support::agent::{Agent, Ran};
 use crate::support::ca::Ca;
 use crate::support::script;
 
-struct Schema(Validator);
+pub struct Schema(Validator);
 
 impl Schema {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let schema = serde_json::from_str(include_str!("fixtures/report.schema.json")).unwrap();
         assert!(jsonschema::meta::is_valid(&schema));
         Self(jsonschema::options().with_draft(Draft::Draft202012).build(&schema).unwrap())
     }
 
     #[track_caller]
-    fn holds(&self, document: &Value) {
+    pub fn holds(&self, document: &Value) {
         let wrong: Vec<String> = (self.0.iter_errors(document))
             .map(|error| format!("{} at {}", error, error.instance_path))
             .collect();

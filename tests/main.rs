@@ -9,6 +9,7 @@ mod bad_input;
 mod cadence;
 mod certbot;
 mod check;
+mod clock;
 #[cfg(target_arch = "x86_64")]
 mod crash;
 mod deploy_queue;
@@ -25,7 +26,10 @@ mod hostile;
 mod interrupted;
 mod issue;
 mod json;
+mod ladder;
+mod limits;
 mod locks;
+mod month;
 mod pebble;
 mod permissions;
 #[cfg(target_arch = "x86_64")]

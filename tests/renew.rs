@@ -65,6 +65,7 @@ fn good_ones_beside_bad_ones() {
     fs::write(agent.path("certificates/b.example.toml"), "identifers = [\"b.example\"]\n").unwrap();
     let ran = agent.run(&["renew", "--force"]).exits(2);
     let ran = ran.says(&["b.example: ", "b.example.toml:1:1", "`identifers`"]);
+    let ran = ran.says(&["live: generation 1, valid until"]);
     assert!(ran.stdout.contains("a.example: issued generation 2"), "{ran:?}");
     assert_eq!((agent.generations("a.example"), agent.generations("b.example")), (2, 1));
 }

@@ -152,10 +152,11 @@ impl AcmeError {
         let (url, problem) = (url.boxed(), Box::new(problem));
         match (problem.status, until) {
             (_, None) if problem.is_pause() => Self::Paused { problem },
+            // Let's Encrypt calls a server that is busy rateLimited too: that is no limit of ours.
+            (500.., until) => Self::Unavailable { url, problem, until },
             (status, Some(until)) if status == 429 || problem.is("rateLimited") => {
                 Self::RateLimited { problem, until }
             }
-            (500.., until) => Self::Unavailable { url, problem, until },
             _ => Self::Refused { url, problem },
         }
     }
@@ -336,6 +337,17 @@ mod tests {
         ];
         for (status, body, until, fault) in table {
             assert_eq!(sorted(status, &body, until).fault(), fault, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_busy_ca_holds_up_all_and_a_limit_of_it_this_order() {
+        let until = Timestamp::from_unix(1_800_000_000);
+        let busy = acme("rateLimited", "Service busy; retry later.");
+        let order = BTreeSet::from([Identifier::parse("a.example").unwrap()]);
+        for (status, scope) in [(503, Scope::Ca), (429, Scope::ExactSet(order.clone()))] {
+            let lessons = sorted(status, &busy, Some(until)).lessons(&order);
+            assert_eq!(lessons, [What::Refused { scope, until }], "{status}");
         }
     }
 }

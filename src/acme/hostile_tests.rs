@@ -292,6 +292,7 @@ async fn waits_the_ca_asks_for_are_bounded() {
         (limited("37"), at(37)),
         (limited("18446744073709551615"), Fault::WaitUntil(now.plus(day))),
         (date(limited("Sun, 22 Nov 2026 12:01:00 GMT")), at(60)),
+        (date(limited("Sun, 22 Nov 2026 12:01:00 GMT")).with("age", "20"), at(40)),
         (date(problem(429, "rateLimited", in_words)), at(37)),
         (date(limited("Sun, 22 Nov 2026 11:00:00 GMT")), at(0)),
         (date(limited("Sat, 22 Nov 2036 12:00:00 GMT")), Fault::WaitUntil(now.plus(day))),

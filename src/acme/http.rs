@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, LINK, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AGE, CONTENT_TYPE, DATE, HeaderMap, LINK, LOCATION, RETRY_AFTER};
 use reqwest::{Certificate, Client, Method, RequestBuilder, Response, redirect};
 
 use super::ca::Endpoint;
@@ -221,7 +221,12 @@ impl Transport {
 
     /// Keeps the date of an answer; returns the CA's time, or ours if it gives none.
     fn note(&self, headers: &HeaderMap) -> Timestamp {
+        // What a cache answered is as much older as it says (RFC 9111 §5.1).
+        let age = text(headers, AGE)
+            .and_then(|age| age.parse().ok())
+            .map_or(0, |age: u32| u64::from(age));
         let date = text(headers, DATE).and_then(Timestamp::parse_http_date);
+        let date = date.map(|date| date.plus(Duration::from_secs(age)));
         if let Some(date) = date {
             let mut dated = self.dated.lock().unwrap_or_else(PoisonError::into_inner);
             *dated = Some((date, self.clock.monotonic()));

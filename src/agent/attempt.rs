@@ -8,6 +8,7 @@ use super::forecast::{expected_exemption, renews};
 use super::plan::{Standing, Why, at_once};
 use super::work::{Done, Ended, Wish};
 use super::{Agent, Trouble};
+use crate::certificate::Refusal;
 use crate::config::cert::CertSettings;
 use crate::config::choice::{CaChoice, OnBadName, Permissions};
 use crate::model::event::{Event, Phase};
@@ -52,7 +53,7 @@ impl Agent {
     ) -> Result<Done, Trouble> {
         if !wish.insistence.is_none() {
             // Should this run be cut off, the next one takes it up, due or not.
-            let wake = at_once(standing, self.hands.clock.now());
+            let wake = at_once(standing, self.clock.shown(self.hands.clock.now()));
             self.store().update_index(lock.name(), wake)?;
         }
         let orders = task.generation().is_none();
@@ -135,7 +136,13 @@ impl Agent {
         for choice in candidates {
             left -= 1;
             let authority = self.authorities.of(&attempt.wish.settings, &choice).await?;
-            match self.walk(attempt, Some((&choice, &authority))).await? {
+            let ca = Some((&choice, &*authority));
+            let mut outcome = self.walk(attempt, ca).await?;
+            if self.belies_the_clock(attempt, &outcome) {
+                // The order is still there, and so is its certificate.
+                outcome = self.walk(attempt, ca).await?;
+            }
+            match outcome {
                 Outcome::Untouched(cause) if cause.is_the_cas() => {
                     if left > 0 {
                         let text = format!("{}: {cause}; trying the next CA", authority.name());
@@ -258,6 +265,22 @@ impl Agent {
         trail.unkept = new_settings.is_some();
         wish.new_settings = new_settings.or(wish.new_settings.take());
         Ok(outcome)
+    }
+
+    /// Whether what was just issued is not valid at the time the CA says it is, so that our own clock
+    /// may well be right; it decides from here on.
+    fn belies_the_clock(&self, attempt: &Attempt<'_>, outcome: &Outcome) -> bool {
+        use Refusal::{Expired, NotYetValid};
+        let Outcome::Untouched(Cause::Refused(NotYetValid { .. } | Expired { .. })) = outcome
+        else {
+            return false;
+        };
+        let belied = self.clock.take_back();
+        if belied {
+            let text = "the CA's time does not fit what it issued: this host's clock decides";
+            self.notice(attempt, text.to_owned());
+        }
+        belied
     }
 
     fn notice(&self, attempt: &Attempt<'_>, text: String) {

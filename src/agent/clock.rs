@@ -1,7 +1,7 @@
 //! The system's clock, the only place that asks what time it is; and what a CA made of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::model::time::{Clock, Timestamp};
@@ -35,17 +35,39 @@ pub(super) struct Corrected {
     ours: Arc<dyn Clock>,
     /// Seconds to add to it.
     by: AtomicI64,
+    /// The CA's clock turned out to be the wrong one.
+    is_final: AtomicBool,
 }
 
 impl Corrected {
     pub(super) fn new(ours: Arc<dyn Clock>) -> Self {
-        Self { ours, by: AtomicI64::new(0) }
+        Self { ours, by: AtomicI64::new(0), is_final: AtomicBool::new(false) }
     }
 
-    /// Goes by the CA's clock from now on.
-    pub(super) fn correct(&self, deviation: Deviation) {
+    /// Goes by the CA's clock from now on, unless that was found to be wrong. Says which it is.
+    pub(super) fn correct(&self, deviation: Deviation) -> bool {
+        if self.is_final.load(Ordering::Relaxed) {
+            return false;
+        }
         let now = self.now();
         self.by.fetch_add(deviation.corrected(now).unix() - now.unix(), Ordering::Relaxed);
+        true
+    }
+
+    /// Goes by our own clock again, whatever CAs say. Says whether it went by another.
+    pub(super) fn take_back(&self) -> bool {
+        self.is_final.store(true, Ordering::Relaxed);
+        self.by.swap(0, Ordering::Relaxed) != 0
+    }
+
+    /// Whether it had to be set right.
+    pub(super) fn is_wrong(&self) -> bool {
+        self.by.load(Ordering::Relaxed) != 0
+    }
+
+    /// What this host's clock will show at that time: whoever comes next begins with it.
+    pub(super) fn shown(&self, at: Timestamp) -> Timestamp {
+        Timestamp::from_unix(at.unix().saturating_sub(self.by.load(Ordering::Relaxed)))
     }
 }
 

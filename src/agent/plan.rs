@@ -153,7 +153,8 @@ pub(crate) fn left_out(settings: &CertSettings, standing: &Standing) -> Vec<Iden
 /// Whether our clock shows a time that is over for certain: the CA is to be asked then.
 pub(crate) fn is_past(standing: &Standing, now: Timestamp) -> bool {
     let issued = standing.newest.as_ref().map(|(_, meta)| meta.issued_at);
-    let seen = [issued, standing.facts.last_run].into_iter().flatten().max();
+    let asked = standing.facts.ari.as_ref().map(|ari| ari.fetched_at);
+    let seen = [issued, asked, standing.facts.last_run].into_iter().flatten().max();
     seen.is_some_and(|seen| now.plus(TOLERANCE) < seen)
 }
 

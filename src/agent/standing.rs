@@ -84,23 +84,27 @@ impl Agent {
 
     /// Looks at the CA's clock before anything is decided that hangs on the time; where it disagrees
     /// with ours by much, its time is what counts from here on. Says whether that is so now.
+    ///
+    /// # Errors
+    /// Why the CA cannot be asked: then nobody knows better than our clock.
     pub(super) async fn take_bearings(
         &self,
         name: &CertName,
         standing: &Standing,
         settings: &CertSettings,
-    ) -> bool {
-        let Ok(authority) = self.authorities.wanted(settings).await else { return false };
-        let Ok(session) = authority.session().await else { return false };
-        let Some(theirs) = session.ca_time() else { return false };
+    ) -> Result<bool, Trouble> {
+        let authority = self.authorities.wanted(settings).await?;
+        let Some(theirs) = authority.session().await?.ca_time() else { return Ok(false) };
         let ours = self.hands.clock.now();
         let issued = standing.newest.as_ref().map(|(_, meta)| meta.validity.not_before);
         let known_past = issued.unwrap_or(Timestamp::from_unix(0));
-        let Some(deviation) = Deviation::of(ours, theirs, known_past) else { return false };
-        self.clock.correct(deviation);
+        let Some(deviation) = Deviation::of(ours, theirs, known_past) else { return Ok(false) };
+        if !self.clock.correct(deviation) {
+            return Ok(false);
+        }
         let text = format!("{deviation}: its time decides; check this host's NTP service");
         self.hands.sink.note(Event::Noticed { name: name.clone(), text });
-        true
+        Ok(true)
     }
 
     /// Asks the CA for its advice where the time has come. What it says is in `standing`, and yet

@@ -93,9 +93,9 @@ impl Agent {
             Ok(Some((settings, _))) => settings,
             Ok(None) => {
                 let path = self.store().layout().settings(&name);
-                return Done::failed(name, Trouble::NoSettings { path });
+                return self.refused(&name, Trouble::NoSettings { path });
             }
-            Err(trouble) => return Done::failed(name, trouble),
+            Err(trouble) => return self.refused(&name, trouble),
         };
         let by_hand = !pass.names.is_empty();
         let insistence = Insistence { force: pass.force, by_hand, changed: false };

@@ -209,21 +209,38 @@ impl Agent {
             let (now, seed) = (self.hands.clock.now(), self.seed(standing));
             plan(standing, &wish.settings, &seed, wish.insistence, now)
         };
+        let mut bearings = Ok(false);
         if is_past(&standing, self.hands.clock.now()) {
-            self.take_bearings(name, &standing, &wish.settings).await;
+            bearings = self.take_bearings(name, &standing, &wish.settings).await;
         }
         let mut ask_at = self.poll_ari(name, &mut standing, &wish.settings).await;
         let orders = matches!(decide(&standing), Plan::Do(Task::Order | Task::Stock, _));
-        if orders && self.take_bearings(name, &standing, &wish.settings).await {
+        if orders && matches!(self.take_bearings(name, &standing, &wish.settings).await, Ok(true)) {
             // What was asked at the wrong time counts as not asked.
             ask_at = self.poll_ari(name, &mut standing, &wish.settings).await;
         }
         let plan = decide(&standing);
+        match (&plan, bearings) {
+            // By a time that is over for certain nothing ever becomes due.
+            (Plan::Wait(_), Err(trouble)) => return Err(trouble),
+            (_, Err(_)) => {}
+            (_, Ok(_)) => self.note_time(&mut standing),
+        }
         if !recovered && matches!(plan, Plan::Do(..)) {
             self.save(lock, &mut standing)?;
             standing = self.recovered(lock)?;
         }
         Ok((standing, ask_at))
+    }
+
+    /// Notes the CA's time where ours is wrong: a clock that is behind is known by it in the next run
+    /// too, and what a clock that was ahead has noted is taken back.
+    fn note_time(&self, standing: &mut Standing) {
+        let now = self.hands.clock.now();
+        if self.clock.is_wrong() || standing.facts.last_run.is_some_and(|ran| ran > now) {
+            standing.facts.last_run = Some(now);
+            standing.unsaved = true;
+        }
     }
 
     /// Decides what comes next, and does it.
@@ -314,7 +331,10 @@ impl Agent {
             standing.unsaved = true;
         }
         self.save(lock, standing)?;
-        Ok(wake(standing, settings, &seed, ask_at, now))
+        let wake = wake(standing, settings, &seed, ask_at, now);
+        // By the CA's time or by what this host shows then: the clock may be set right meanwhile, and
+        // a look too early costs little.
+        Ok(Wake { at: wake.at.map(|at| at.min(self.clock.shown(at))), ..wake })
     }
 
     /// Tells the index when to look again; a pass does it for all it looked at when it ends.

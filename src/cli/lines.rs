@@ -120,7 +120,8 @@ fn left_out(done: &Done) -> Failure {
 fn next_attempt(done: &Done, at: Timestamp, now: Timestamp) -> String {
     let when = until_in_words(at, now);
     let text = format!("`acmeagent renew` tries again from {at} on ({when})");
-    match (done.attempts_left(now), done.standing.live.is_some()) {
+    let live = done.standing.live.as_ref();
+    match (done.attempts_left(now), live.is_some_and(|(_, meta)| meta.validity.not_after > now)) {
         (Some(attempts), true) => {
             format!("{text}; {attempts} attempts are possible before what is served expires")
         }

@@ -9,11 +9,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::Running;
+use super::ca::Ca;
+use super::clock::Clock;
 
 /// An installation of the agent: a home of its own, and what it is told on every call.
 pub struct Agent {
     home: TempDir,
     always: Vec<String>,
+    clock: Option<Clock>,
 }
 
 /// What a call came to.
@@ -26,7 +29,7 @@ pub struct Ran {
 
 impl Agent {
     pub fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap(), always: Vec::new() }
+        Self { home: tempfile::tempdir().unwrap(), always: Vec::new(), clock: None }
     }
 
     /// Orders at the CA with this directory, answering on the ports where it looks.
@@ -50,9 +53,32 @@ impl Agent {
         self
     }
 
+    /// Goes by that clock on every call.
+    pub fn by(mut self, clock: &Clock) -> Self {
+        self.clock = Some(clock.clone());
+        self
+    }
+
     /// Orders from the CA inside the process.
     pub fn embedded() -> Self {
         Self::new().with_ca(["--ca", "embedded"])
+    }
+
+    /// Writes settings that name these CAs, of which the first is the default, and say that each has
+    /// the limits of Let's Encrypt. They must all look for answers at the same place.
+    pub fn knows<const N: usize>(&self, cas: [(&str, &Ca); N]) {
+        let mut text = String::from("[defaults]\n");
+        let names = cas.map(|(name, _)| format!("{name:?}"));
+        text += &format!("ca = [{}]\n[defaults.challenge]\n", names.join(", "));
+        let (http_port, tls_port) = (cas[0].1.http_port, cas[0].1.tls_port);
+        text += &format!("http-01-port = {http_port}\ntls-alpn-01-port = {tls_port}\n");
+        for (name, ca) in cas {
+            text += &format!(
+                "[[ca]]\nname = {name:?}\ndirectory = {:?}\nroot = {:?}\nlimits = \"letsencrypt\"\n",
+                ca.directory, ca.tls_root
+            );
+        }
+        fs::write(self.path("acmeagent.toml"), text).unwrap();
     }
 
     pub fn home(&self) -> &Path {
@@ -112,6 +138,9 @@ impl Agent {
         command.arg("--home").arg(self.home()).args(args).stdin(Stdio::null());
         if args.contains(&"issue") {
             command.args(&self.always);
+        }
+        if let Some(clock) = &self.clock {
+            clock.rule(&mut command);
         }
         command
     }

@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use super::agent::{Agent, within};
+use super::clock::Clock;
 use super::network::Network;
 use super::{Running, free_ports};
 
@@ -43,21 +44,34 @@ impl Ca {
 
     /// One that behaves as this file for `--behaviour` says.
     pub fn behaving(toml: &str) -> Self {
-        let home = Agent::new();
+        Self::told(Agent::new(), free_ports(), toml)
+    }
+
+    /// The same, going by that clock.
+    pub fn by(clock: &Clock, toml: &str) -> Self {
+        Self::told(Agent::new().by(clock), free_ports(), toml)
+    }
+
+    /// Another one, going by that clock, that looks for answers where this one does.
+    pub fn beside(&self, clock: &Clock, toml: &str) -> Self {
+        Self::told(Agent::new().by(clock), [self.http_port, self.tls_port], toml)
+    }
+
+    fn told(home: Agent, ports: [u16; 2], toml: &str) -> Self {
         let file = home.path("behaviour.toml");
         std::fs::write(&file, toml).unwrap();
-        let args = ["--behaviour", file.to_str().unwrap()];
-        Self::started(home, free_ports(), &args, |command| command)
+        Self::started(home, ports, &["--behaviour", file.to_str().unwrap()], |command| command)
     }
 
     fn started(
         home: Agent,
-        [http_port, tls_port]: [u16; 2],
+        ports: [u16; 2],
         args: &[&str],
         place: impl Fn(Command) -> Command,
     ) -> Self {
-        let (http, tls) = (http_port.to_string(), tls_port.to_string());
-        let ports = ["--http-01-port", &http, "--tls-alpn-01-port", &tls];
+        let [http_port, tls_port] = ports;
+        let ports = [http_port, tls_port].map(|port| port.to_string());
+        let ports = ["--http-01-port", &ports[0], "--tls-alpn-01-port", &ports[1]];
         let args = [&["--json", "drill", "ca"], &ports[..], args].concat();
         let (process, ready) = Serving::start(&mut place(home.command(&args)));
         let text = |key: &str| ready[key].as_str().unwrap().to_owned();
@@ -135,21 +149,16 @@ impl Ca {
         assert!(answer.status.success(), "{window}: {answer:?}");
     }
 
-    /// An agent that knows this CA by a name, and that it has the limits of a built-in one.
-    pub fn agent_under_limits(&self, limits: &str) -> Agent {
-        let agent = Agent::new();
-        let (directory, root) = (&self.directory, self.tls_root.display());
-        let table = format!(
-            "[[ca]]\nname = \"ca\"\ndirectory = \"{directory}\"\nroot = \"{root}\"\nlimits = \"{limits}\"\n"
-        );
-        std::fs::write(agent.path("acmeagent.toml"), table).unwrap();
-        let ports = [self.http_port, self.tls_port].map(|port| port.to_string());
-        agent.with_ca(["--ca", "ca", "--agree-tos"]).with_ca([
-            "--http-01-port",
-            &ports[0],
-            "--tls-alpn-01-port",
-            &ports[1],
-        ])
+    /// How often it was asked for a resource, by the name it has in its URL.
+    pub fn requests(&self, resource: &str) -> u64 {
+        self.manage("requests", None)["paths"][resource].as_u64().unwrap_or(0)
+    }
+
+    /// An agent that knows this CA by a name of its own, with the limits of Let's Encrypt.
+    pub fn limited_agent(&self) -> Agent {
+        let agent = Agent::new().with_ca(["--ca", "corp", "--agree-tos"]);
+        agent.knows([("corp", self)]);
+        agent
     }
 
     /// An agent that orders here, answering where this CA looks.

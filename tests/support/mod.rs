@@ -4,6 +4,7 @@ pub mod agent;
 pub mod ca;
 #[cfg(target_arch = "x86_64")]
 pub mod changes;
+pub mod clock;
 pub mod home;
 pub mod hostile;
 pub mod mount;
