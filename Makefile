@@ -38,6 +38,8 @@ test: tools
 bench: tools
 	@test -x .cache/tools/bin/lego || benches/peers/lego.sh $(CURDIR)/.cache/tools/bin \
 		|| echo "cannot build lego: it will not be measured"
+	@test -e .cache/tools/pebble-mended || benches/peers/pebble.sh $(CURDIR)/.cache/tools \
+		|| echo "cannot mend Pebble: it may come to a standstill under a thousand orders"
 	$(CARGO) bench --profile dist --locked --bench peers
 
 generate: build

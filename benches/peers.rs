@@ -18,6 +18,8 @@ mod acme_sh;
 mod certbot;
 #[path = "peers/client.rs"]
 mod client;
+#[path = "peers/due.rs"]
+mod due;
 #[path = "peers/lego.rs"]
 mod lego;
 #[path = "peers/measure.rs"]
@@ -34,9 +36,11 @@ mod table;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use client::{Client, Site};
-use measure::cost;
+use due::{cpu_of, let_windows_end};
+use measure::{Cost, cost};
 use ours::Ours;
 use relay::Relay;
 use support::pebble::{Pebble, Settings};
@@ -57,13 +61,16 @@ fn main() -> ExitCode {
     }
     one(&site);
     round_trips(&pebble);
-    hundred(&site);
+    let _many = many(&pebble, &site);
     let _kept = (nothing_due(&site), polls_due(&site));
     start_up(&site);
     rollback(&site);
     size(&site);
     ExitCode::SUCCESS
 }
+
+/// How many certificates the agent may work on at once where a thousand are due.
+const JOBS: u32 = 32;
 
 /// Every client that is installed, each in a home of its own.
 fn peers(site: &Site) -> Vec<Box<dyn Client>> {
@@ -122,21 +129,48 @@ fn requests(pebble: &Pebble) -> usize {
     pebble.log().matches("-> calling handler()").count()
 }
 
-fn hundred(site: &Site) {
+/// Returns who was replaced a thousand times; see [`nothing_due`].
+fn many(pebble: &Pebble, site: &Site) -> Ours {
     let of_peers = if std::env::var_os("PEERS_FULL").is_some() { 100 } else { 10 };
     let issue_all = |client: &dyn Client, count: u32| {
         cost(&[client.issue(FIRST)]);
         let domains: Vec<_> = (0..count).map(|number| format!("many{number}.example")).collect();
         cost(&client.issue_all(&domains))
     };
-    let ours = (0..3).map(|_| issue_all(&Ours::new(site), 100)).collect();
-    let mut rows = vec![Row { client: "100: acmeagent".to_owned(), costs: ours, share: 100 }];
+    let hundred = (0..3).map(|_| issue_all(&Ours::new(site), 100)).collect();
+    let thousand = Ours::new(site);
+    issue_all(&thousand, 999);
+    let due: Vec<_> = (0..3).map(|_| all_due(&thousand, pebble)).collect();
+    let costs = due.iter().map(|(cost, _)| *cost).collect();
+    let mut rows = vec![
+        Row { client: "100: acmeagent".to_owned(), costs: hundred, share: 100 },
+        Row { client: "1000 due at once: acmeagent".to_owned(), costs, share: 1000 },
+    ];
     rows.extend(peers(site).iter().map(|client| Row {
         client: format!("{of_peers}: {}", client.name()),
         costs: vec![issue_all(&**client, of_peers)],
         share: of_peers,
     }));
     print("(b) Many certificates: one run where the client can do that", &rows);
+    for (cost, of_pebble) in due {
+        let (wall, of_agent) = (cost.wall.as_secs_f64(), cost.cpu.as_secs_f64());
+        let of_pebble = of_pebble.as_secs_f64();
+        println!("    1000 in {wall:.1} s: CPU {of_agent:.1} s the agent, {of_pebble:.1} s Pebble");
+    }
+    thousand
+}
+
+/// A CA that wants the thousand certificates it issued to be replaced at once: what a run costs
+/// that asks it about each and replaces them all, and what that costs Pebble.
+fn all_due(ours: &Ours, pebble: &Pebble) -> (Cost, Duration) {
+    let_windows_end(pebble, &ours.leaves());
+    ours.let_polls_fall_due();
+    let before = (pebble.orders(), pebble.replacements(), cpu_of(pebble));
+    let cost = cost(&[ours.renew_at_once(JOBS)]);
+    let of_pebble = cpu_of(pebble) - before.2;
+    let counts = (pebble.orders() - before.0, pebble.replacements() - before.1);
+    assert_eq!(counts, (1000, 1000), "orders, and those that replace what they should");
+    (cost, of_pebble)
 }
 
 /// Returns the clients, for the home of none is to be removed before the end: a file system that

@@ -27,6 +27,16 @@ impl Ours {
         self.agent.command(&["renew"])
     }
 
+    pub fn renew_at_once(&self, jobs: u32) -> Command {
+        self.agent.command(&["renew", "--jobs", &jobs.to_string()])
+    }
+
+    /// The leaf of every certificate held.
+    pub fn leaves(&self) -> Vec<String> {
+        let live = fs::read_dir(self.agent.path("live")).unwrap();
+        live.map(|dir| fs::read_to_string(dir.unwrap().path().join("cert.pem")).unwrap()).collect()
+    }
+
     /// Puts another generation back into service.
     pub fn roll_back(&self, domain: &str, generation: u32) -> Command {
         self.agent.command(&["rollback", domain, "--to", &generation.to_string()])

@@ -63,6 +63,14 @@ impl Agent {
         matches!(plan, Plan::Do(Task::Order | Task::Stock, _))
     }
 
+    /// Whether the last run that looked foresaw an order for now, or nothing: one file tells, where
+    /// [`Self::would_order`] needs all there is of the certificate. What was edited since, it misses.
+    pub(crate) fn may_order(&self, name: &CertName) -> bool {
+        let now = self.hands.clock.now();
+        let next = self.store().state(name).ok().and_then(|(facts, _)| facts.next_renewal);
+        next.is_none_or(|next| next.at <= now)
+    }
+
     /// The newest generation that was not marked bad and can be read.
     pub(super) fn newest_good(
         &self,

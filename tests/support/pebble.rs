@@ -45,7 +45,8 @@ pub struct Pebble {
     pub tls_root: PathBuf,
     pub http_port: u16,
     pub tls_port: u16,
-    processes: [Running; 2],
+    /// Pebble and its DNS server.
+    pub processes: [Running; 2],
     folder: TempDir,
 }
 
