@@ -38,9 +38,9 @@ test: tools
 bench: tools
 	@test -x .cache/tools/bin/lego || benches/peers/lego.sh $(CURDIR)/.cache/tools/bin \
 		|| echo "cannot build lego: it will not be measured"
-	@test -e .cache/tools/pebble-mended || benches/peers/pebble.sh $(CURDIR)/.cache/tools \
+	@test -x .cache/tools/mended/bin/pebble || benches/peers/pebble.sh $(CURDIR)/.cache/tools/mended \
 		|| echo "cannot mend Pebble: it may come to a standstill under a thousand orders"
-	$(CARGO) bench --profile dist --locked --bench peers
+	PATH=$(CURDIR)/.cache/tools/mended/bin:$$PATH $(CARGO) bench --profile dist --locked --bench peers
 
 generate: build
 	mkdir -p man completions

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Builds Pebble into `bin` of the folder given, mended: 2.10.1 locks an order for reading twice, one
-# inside the other, and stands still for ever where the certificate comes just in between
-# (letsencrypt/pebble#554). Of a few thousand orders, many at once, one meets that.
+# Builds Pebble into `bin` of the folder given, mended: under a thousand orders, many at once, 2.10.1
+# comes to stand still for ever. It locks an order for reading twice, one inside the other
+# (letsencrypt/pebble#554), and looks for the account while it holds an authorization, where others
+# hold the accounts and look for the authorization.
 
 set -eu
 into=$1
@@ -11,10 +12,12 @@ trap 'chmod -R u+w "$work" && rm -rf "$work"' EXIT
 cp -R "$dir/." "$work"
 chmod -R u+w "$work"
 cd "$work"
-sed -i '/orderAccountID := order.AccountID/{n;s/defer order.RUnlock/order.RUnlock/}' wfe/wfe.go
-if cmp -s wfe/wfe.go "$dir/wfe/wfe.go"; then
-	echo "Pebble has changed: nothing was mended" >&2
-	exit 1
-fi
+mend() {
+	before=$(cksum wfe/wfe.go)
+	sed -i "$1" wfe/wfe.go
+	[ "$before" != "$(cksum wfe/wfe.go)" ] || { echo "this Pebble is another: not mended" >&2; exit 1; }
+}
+mend '/orderAccountID := order.AccountID/{n;s/defer order.RUnlock/order.RUnlock/}'
+mend '/) Authz($/,/^}/s/^.*wfe.validPOSTAsGET(postData)$/authz.Unlock()\n&\nauthz.Lock()/'
+mkdir -p "$into/bin"
 go build -trimpath -ldflags '-s -w' -o "$into/bin/pebble" ./cmd/pebble
-touch "$into/pebble-mended"
