@@ -35,6 +35,25 @@ fn what_is_paused_is_issued_once_it_no_longer_is() {
 }
 
 #[test]
+fn a_pause_is_told_long_before_the_renewal_that_would_meet_it() {
+    need!("curl");
+    let ca = Ca::start();
+    let agent = ca.agent();
+    let _ = agent.run(&["issue", "-d", "a.example"]).exits(0);
+    ca.manage("pause", Some(json!({ "identifiers": ["a.example"] })));
+    let refused = agent.run(&["renew", "--force", "a.example"]).exits(2);
+    // Nothing is due, so nothing is tried again in a minute.
+    let planned = agent.facts("a.example")["next_renewal"]["at"].as_str().unwrap().to_owned();
+    let next = format!("tries again from {planned}");
+    let _ = refused.says(&["takes no orders", "valid until", &next]);
+    let _ = agent.run(&["renew", "--plan"]).exits(0).shows(&["blocked  it has paused a.example"]);
+    let doctor = agent.run(&["doctor"]);
+    let advice = "visit the page that `acmeagent status` shows";
+    assert!(doctor.stdout.contains("takes no order: it has paused a.example"), "{doctor:?}");
+    assert!(doctor.stdout.contains(advice) && !doctor.stdout.contains("jwt"), "{doctor:?}");
+}
+
+#[test]
 fn a_certificate_whose_announcement_was_lost_is_fetched_not_ordered_anew() {
     need!("curl", "openssl");
     let ca = Ca::behaving("[[lose]]\npath = \"finalize\"\ncount = 1");

@@ -53,8 +53,11 @@ impl Agent {
             relief: Relief::of(exemption, renews(&standing, &ca, &settings.identifiers)),
             is_emergency: false,
         };
-        let (holdings, judged) = self.store().budget(&ca, limits, now, |budget| {
-            (budget.holdings(&request, now), budget.judge(&request, at.max(now)))
+        let (holdings, shortage) = self.store().budget(&ca, limits, now, |budget| {
+            let judged = budget.judge(&request, at.max(now)).err();
+            // What only a person can lift stands until then, whenever it is asked about again.
+            let pause = || budget.pause_of(&request).map(|pause| pause.at_earliest(at));
+            (budget.holdings(&request, now), judged.or_else(pause))
         })?;
         let attempts = backoff::attempts(standing.facts.failures, runway(&standing, at.max(now)));
         Ok(Forecast {
@@ -65,7 +68,7 @@ impl Agent {
             ca,
             exemption,
             holdings,
-            shortage: judged.err(),
+            shortage,
             attempts,
         })
     }

@@ -13,6 +13,10 @@ use crate::pipeline::{Authority, Cause};
 
 pub(super) fn run(context: &Context, args: &Account) -> Result<Report, Failure> {
     let mut settings = context.main_settings()?.new_certificate(Vec::new());
+    if args.ca.ca.len() > 1 {
+        let hint = "run it once for each CA";
+        return Err(Failure::config("an account is that of one CA").hint(hint));
+    }
     apply_ca(context, &mut settings, &args.ca)?;
     let agent = context.agent()?;
     context.block_on(act(&agent, &settings, args))?

@@ -131,7 +131,8 @@ pub(crate) struct Issue {
 pub(crate) struct CaFlags {
     /// Name of the CA: a built-in one, a [[ca]] of the settings, or `embedded` to try things out
     ///
-    /// Repeated, the others stand in for the first when a certificate nears its end without it.
+    /// Repeated, they are tried in this order: the others stand in where the first does not issue.
+    /// A renewal stays with the first until the certificate nears its end without it.
     #[arg(long, value_name = "NAME", action = ArgAction::Append)]
     pub(crate) ca: Vec<String>,
     /// The CA's directory URL, or a name as for --ca
@@ -229,13 +230,13 @@ pub(crate) struct HookFlags {
     pub(crate) post_hook: Vec<String>,
 }
 
-/// Renew what is due (to be run by a timer or cron, every hour or so)
+/// Renew what is due (to be run by a timer or cron, every half hour)
 #[derive(Args, Debug)]
 pub(crate) struct Renew {
     /// Only these certificates
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
-    /// Only say what would be done when and why, and what it would use of the CA's limits
+    /// Say what would be done when and why, and what it would take of the CA's limits; do nothing
     #[arg(long, conflicts_with_all = ["dry_run", "force", "stay", "max_wait"])]
     pub(crate) plan: bool,
     /// Rehearse with the CA's staging environment; keep and deploy nothing

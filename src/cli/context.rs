@@ -95,7 +95,7 @@ impl Context {
             .enable_all()
             .build()
             .map_err(|error| Failure::of(Exit::Internal, &error))?;
-        let stop = self.stop.clone();
+        let (stop, quiet) = (self.stop.clone(), self.talk.quiet);
         Ok(runtime.block_on(async move {
             // Before the work begins, so that no signal ends it in the middle.
             let asked = |kind| signal(kind).expect("the runtime takes signals");
@@ -107,6 +107,9 @@ impl Context {
                     if stop.send_replace(true) {
                         anstream::eprintln!("stopped at once; the next run takes it up");
                         std::process::exit(Exit::Retry.code().into());
+                    }
+                    if !quiet {
+                        anstream::eprintln!("stopping after this step; again to stop at once");
                     }
                 }
             });

@@ -193,7 +193,10 @@ pub(super) fn hint_of_contradiction(contradiction: &Contradiction) -> Option<Str
         }
         Contradiction::SharedRoot => "give each private CA a [[ca]] with its `root`",
         Contradiction::EmbeddedRoot => "leave --ca-root (`ca-root`) out",
-        Contradiction::NoIdentifier | Contradiction::Twice(_) | Contradiction::Redundant { .. } => {
+        Contradiction::NoIdentifier
+        | Contradiction::Twice(_)
+        | Contradiction::SameCa(_)
+        | Contradiction::Redundant { .. } => {
             return None;
         }
     };
@@ -203,6 +206,9 @@ pub(super) fn hint_of_contradiction(contradiction: &Contradiction) -> Option<Str
 fn hint_of_store(error: &StoreError) -> Option<String> {
     match error {
         StoreError::Refused { mend, .. } => Some(format!("run: {mend}")),
+        StoreError::NoSnapshot(_) => {
+            Some("`acmeagent snapshot list` shows those there are".to_owned())
+        }
         StoreError::Full { dir, .. } => {
             Some(format!("make room in {}, then run this again", dir.display()))
         }

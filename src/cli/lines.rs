@@ -94,7 +94,10 @@ fn error_of(done: &Done, line: &CertificateLine, now: Timestamp) -> Option<Failu
     if told.exit == Exit::Locked {
         return Some(told);
     }
-    let retry_at = done.standing.facts.last_failure.as_ref().map(|last| last.retry_at);
+    // A failed order nobody needed yet is not tried again before it is due.
+    let due = line.next_renewal.as_ref().map(|next| next.at);
+    let last = done.standing.facts.last_failure.as_ref();
+    let retry_at = last.map(|last| due.map_or(last.retry_at, |due| due.max(last.retry_at)));
     let queued = done.standing.facts.deploy_queue.iter().map(|queued| queued.next_at).min();
     told.retry_at = retry_at.or(queued).or(told.retry_at);
     let live = if done.is_readable { served(line, now) } else { "could not be read".to_owned() };
@@ -121,7 +124,7 @@ fn next_attempt(done: &Done, at: Timestamp, now: Timestamp) -> String {
     let when = until_in_words(at, now);
     let text = format!("`acmeagent renew` tries again from {at} on ({when})");
     let live = done.standing.live.as_ref();
-    match (done.attempts_left(now), live.is_some_and(|(_, meta)| meta.validity.not_after > now)) {
+    match (done.attempts_left(at.max(now)), live.is_some_and(|(_, meta)| meta.validity.not_after > now)) {
         (Some(attempts), true) => {
             format!("{text}; {attempts} attempts are possible before what is served expires")
         }

@@ -4,7 +4,7 @@ use super::args::Renew;
 use super::context::Context;
 use super::exit::Exit;
 use super::report::{Failure, Report};
-use super::{doctor, failure, lines, rehearsal};
+use super::{doctor, failure, lines, rehearsal, status};
 use crate::agent::tick::{Candidates, Pass};
 use crate::agent::{Done, Ended};
 use crate::schedule::until_in_words;
@@ -69,12 +69,13 @@ fn nothing_due(context: &Context) -> Result<Option<Report>, Failure> {
             return Ok(Some(report(context, &context.layout, &done, true)));
         }
     }
-    let next = next.map(|at| format!("; the next looks after itself {}", until_in_words(at, now)));
-    let held = match held {
-        1 => "1 certificate".to_owned(),
-        several => format!("{several} certificates"),
+    let next = next.map(|at| format!("; the next is looked at {}", until_in_words(at, now)));
+    let next = next.unwrap_or_default();
+    let text = match held {
+        0 => status::NONE_YET.to_owned(),
+        1 => format!("nothing is due of 1 certificate{next}\n"),
+        several => format!("nothing is due of {several} certificates{next}\n"),
     };
-    let text = format!("nothing is due of {held}{}\n", next.unwrap_or_default());
     Ok(Some(Report { text, ..Report::default() }))
 }
 

@@ -55,7 +55,11 @@ fn list(context: &Context) -> Result<Report, Failure> {
         let names: Vec<&str> = certificates.iter().map(CertName::as_str).collect();
         table.add_row([id.to_string(), at.to_string(), reason.clone(), names.join(" ")]);
     }
-    Ok(Report { more, text: format!("{table}\n"), ..Report::default() })
+    let text = match snapshots.len() {
+        0 => "no snapshots yet\n".to_owned(),
+        _ => format!("{table}\n"),
+    };
+    Ok(Report { more, text, ..Report::default() })
 }
 
 /// Compares one snapshot, or all, with the recorded sums. A difference is exit STORE.

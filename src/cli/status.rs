@@ -13,6 +13,9 @@ use crate::model::time::Timestamp;
 use crate::schedule::until_in_words;
 use crate::store::ledger::Paused;
 
+/// What is said where there is no certificate.
+pub(super) const NONE_YET: &str = "no certificates yet: `acmeagent issue -d NAME` gets the first\n";
+
 /// A plain table with these headings, readable without colour and easy to cut.
 pub(super) fn table<const N: usize>(headings: [&str; N]) -> Table {
     let mut table = Table::new();
@@ -46,7 +49,7 @@ pub(super) fn run(context: &Context, args: &Names) -> Result<Report, Failure> {
     });
     let pages: String = pages.collect();
     let text = match certificates.len() {
-        0 => format!("no certificates yet: `acmeagent issue -d NAME` gets the first\n{pages}"),
+        0 => format!("{NONE_YET}{pages}"),
         _ => format!("{rows}\n{pages}"),
     };
     let more = Some(("paused", json!(paused)));
@@ -74,7 +77,10 @@ fn row(line: &CertificateLine, standing: &Standing, now: Timestamp) -> [String; 
             let again = until_in_words(queued.next_at, now);
             format!("generation {} not put to use, again {again}", queued.generation)
         }
-        (Some(failure), _) => format!("failed {} times: {}", facts.failures, failure.message),
+        (Some(failure), _) => match facts.failures {
+            0 | 1 => format!("failed: {}", failure.message),
+            several => format!("failed {several} times: {}", failure.message),
+        },
         (None, Some(at)) => format!("ok {at}"),
         (None, None) => "-".to_owned(),
     };

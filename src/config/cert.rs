@@ -72,6 +72,8 @@ pub(crate) enum Contradiction {
     Redundant { wildcard: Identifier, covered: Identifier },
     #[error("{identifier} cannot be proved by {tried}")]
     Unprovable { identifier: Identifier, tried: String },
+    #[error("the CA {0} is listed twice")]
+    SameCa(CaChoice),
     #[error("one root cannot be that of several CAs")]
     SharedRoot,
     #[error("the embedded CA has a root of its own")]
@@ -83,6 +85,7 @@ impl Contradiction {
     fn key(&self) -> &'static str {
         match self {
             Self::SharedRoot | Self::EmbeddedRoot => "ca-root",
+            Self::SameCa(_) => "ca",
             _ => "identifiers",
         }
     }
@@ -144,7 +147,12 @@ impl CertSettings {
                 return Err(Contradiction::EmbeddedRoot);
             }
             [_, _, ..] if self.ca_root.is_some() => return Err(Contradiction::SharedRoot),
-            _ => {}
+            cas => {
+                let twice = cas.iter().enumerate().find(|(place, ca)| cas[..*place].contains(ca));
+                if let Some((_, ca)) = twice {
+                    return Err(Contradiction::SameCa(ca.clone()));
+                }
+            }
         }
         let wildcards: Vec<_> = self.identifiers.iter().filter(|one| one.is_wildcard()).collect();
         let mut met = HashSet::new();

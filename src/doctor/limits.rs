@@ -30,6 +30,13 @@ fn judge(forecast: &Forecast) -> Vec<Finding> {
     let ca = &forecast.ca;
     let tightest = forecast.holdings.iter().min_by_key(|holding| holding.left);
     match (&forecast.shortage, tightest) {
+        (Some(pause), _) if pause.is_pause() => {
+            findings.add(Severity::Warning, "limits", format!("{ca} takes no order: {pause}"));
+            let name = &forecast.name;
+            findings.hint(format!(
+                "visit the page that `acmeagent status` shows, then run `acmeagent renew {name}`"
+            ));
+        }
         (Some(shortage), _) => {
             let text = format!("the next order at {ca} has to wait: {shortage}");
             findings.add(Severity::Warning, "limits", text);
@@ -60,7 +67,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::name::CertName;
+    use crate::model::name::{CertName, Identifier};
     use crate::model::time::Timestamp;
     use crate::schedule::Exemption;
     use crate::schedule::budget::{Lack, Shortage};
@@ -82,6 +89,12 @@ mod tests {
             shortage,
             attempts: 10,
         };
+        let identifier = Identifier::parse("a.example").unwrap();
+        let paused = Shortage {
+            until: at,
+            scope: Scope::Failures(identifier.clone()),
+            why: Lack::Paused { identifier, page: String::new() },
+        };
         let held_back = Shortage { until: at, scope: scope(), why: Lack::HeldBack(rate) };
         let table = [
             (forecast(3, None), Severity::Ok, "3 of 5 certificates for exactly these names"),
@@ -94,6 +107,11 @@ mod tests {
                 forecast(1, Some(held_back)),
                 Severity::Warning,
                 "5 certificates for exactly these names in 7 d",
+            ),
+            (
+                forecast(5, Some(paused)),
+                Severity::Warning,
+                "x takes no order: it has paused a.example",
             ),
         ];
         for (forecast, severity, part) in table {

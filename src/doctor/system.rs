@@ -100,8 +100,8 @@ fn judge_room(room: Option<Room>, findings: &mut Findings) {
     let bytes = of_one(room.bytes, ROOM as u64);
     let inodes = room.inodes.map_or(Severity::Ok, |inodes| of_one(inodes, INODES));
     let left = match room.inodes {
-        Some(inodes) => format!("{} KiB and {inodes} inodes are left", room.bytes >> 10),
-        None => format!("{} KiB are left", room.bytes >> 10),
+        Some(inodes) => format!("{} MiB and {inodes} inodes are left", room.bytes >> 20),
+        None => format!("{} MiB are left", room.bytes >> 20),
     };
     findings.add(bytes.max(inodes), "room", format!("{left} on the disk of the store"));
     if bytes.max(inodes) > Severity::Ok {

@@ -106,6 +106,18 @@ pub(crate) enum Lack {
     Paused { identifier: Identifier, page: String },
 }
 
+impl Shortage {
+    /// The same for an order that is not to be sent before `at`.
+    pub(crate) fn at_earliest(self, at: Timestamp) -> Self {
+        Self { until: self.until.max(at), ..self }
+    }
+
+    /// Whether only a person can end it.
+    pub(crate) fn is_pause(&self) -> bool {
+        matches!(self.why, Lack::Paused { .. })
+    }
+}
+
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { until, scope, why } = self;
@@ -239,7 +251,8 @@ impl Budget {
         let failed = unproven.filter_map(|scope| self.shortage(&scope, 1, request, now));
         let told = self.told.keys().filter(|scope| self.concerns(scope, request));
         let told = told.filter_map(|scope| self.wait_told(scope, request.is_emergency, now));
-        let paused = request.identifiers.iter().filter_map(|one| self.pause(one, now));
+        let paused = request.identifiers.iter().filter_map(|one| self.pause(one));
+        let paused = paused.filter(|shortage| now < shortage.until);
         empty.chain(failed).chain(told).chain(paused).collect()
     }
 
@@ -311,13 +324,18 @@ impl Budget {
         (until > now).then_some(Shortage { until, scope, why: Lack::Told })
     }
 
+    /// The pause of one of the identifiers, also where it is due to be asked again.
+    pub(crate) fn pause_of(&self, request: &Request) -> Option<Shortage> {
+        request.identifiers.iter().find_map(|one| self.pause(one))
+    }
+
     /// Nobody tells us that a person has been there: it is asked once a day.
-    fn pause(&self, identifier: &Identifier, now: Timestamp) -> Option<Shortage> {
+    fn pause(&self, identifier: &Identifier) -> Option<Shortage> {
         let (at, page) = self.paused.get(identifier)?;
         let until = at.plus(LONGEST_WAIT);
         let (identifier, page) = (identifier.clone(), page.clone());
         let scope = Scope::Failures(identifier.clone());
-        (now < until).then_some(Shortage { until, scope, why: Lack::Paused { identifier, page } })
+        Some(Shortage { until, scope, why: Lack::Paused { identifier, page } })
     }
 
     fn shortage(

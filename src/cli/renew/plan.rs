@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::agent::forecast::Forecast;
 use crate::cli::context::Context;
 use crate::cli::report::{Failure, Report};
+use crate::cli::status;
 use crate::model::time::{Timestamp, in_words};
 use crate::schedule::budget::Holding;
 use crate::schedule::until_in_words;
@@ -18,7 +19,7 @@ pub(super) fn run(context: &Context, names: &[String]) -> Result<Report, Failure
     }
     forecasts.sort_by_key(|forecast| forecast.at);
     let text: String = forecasts.iter().map(|forecast| told(forecast, now)).collect();
-    let text = if text.is_empty() { "no certificates yet\n".to_owned() } else { text };
+    let text = if text.is_empty() { status::NONE_YET.to_owned() } else { text };
     let plan: Vec<Value> = forecasts.iter().map(as_json).collect();
     Ok(Report { more: Some(("plan", plan.into())), text, ..Report::default() })
 }
@@ -39,8 +40,12 @@ fn told(forecast: &Forecast, now: Timestamp) -> String {
         let more = more.unwrap_or_default();
         text += &format!("  uses     {takes} of {left} left of {tokens} {scope} in {per}{more}\n");
     }
-    if let Some(shortage) = &forecast.shortage {
-        text += &format!("  blocked  until {}: {shortage}\n", shortage.until);
+    match &forecast.shortage {
+        Some(pause) if pause.is_pause() => {
+            text += &format!("  blocked  {pause}: `acmeagent status` shows it\n");
+        }
+        Some(shortage) => text += &format!("  blocked  until {}: {shortage}\n", shortage.until),
+        None => {}
     }
     text + &format!("  attempts {attempts} possible before what is served expires\n")
 }

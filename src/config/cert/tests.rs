@@ -149,6 +149,7 @@ const WRONG: &[(&str, &str)] = &[
     ("+[email]", "2:1: `email`: it is a value, not a table"),
     ("+ca = [\"Let's Encrypt\"]", "2:7: `ca`: \"Let's Encrypt\" is not a valid CA name"),
     ("+ca = [\"http://ca.example\"]", "must begin with https://"),
+    ("+ca = [\"x\", \"y\", \"x\"]", "2:6: `ca`: the CA x is listed twice"),
     (
         "+ca = [\"x\", \"y\"]\nca-root = \"/r.pem\"",
         "3:11: `ca-root`: one root cannot be that of several CAs",
