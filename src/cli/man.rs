@@ -8,6 +8,8 @@ use super::args::CHECK_CODES;
 use super::exit::Exit;
 
 const PROGRAM: &str = "acmeagent";
+/// When the texts were last gone through, as the other pages say it.
+const REVISED: &str = "2026-11-23";
 
 const DESCRIPTION: &str = "\
 gets TLS certificates from a certificate authority that speaks ACME (RFC 8555), puts them to use, \
@@ -48,13 +50,15 @@ deploy hooks, RENEWED_LINEAGE (the directory of the certificate), RENEWED_DOMAIN
 ACMEAGENT_GENERATION, ACMEAGENT_FINGERPRINT, ACMEAGENT_LIVE_DIR and ACMEAGENT_JSON (a file with \
 the particulars); for post hooks RENEWED_DOMAINS and FAILED_DOMAINS.";
 
-const EXAMPLES: [(&str, &str); 4] = [
+const EXAMPLES: [(&str, &str); 6] = [
     ("acmeagent --home ./try issue -d 127.0.0.1 --ca embedded", "try it out: no root, no network"),
     (
         "acmeagent issue -d www.example.com -w /var/www/html --agree-tos --deploy-hook \"systemctl reload nginx\"",
         "a certificate from Let\u{2019}s Encrypt for a running web server",
     ),
-    ("acmeagent renew", "what a timer runs every hour"),
+    ("acmeagent renew", "what a timer runs every half hour"),
+    ("acmeagent renew --plan", "what it will do when and why; nothing is asked or changed"),
+    ("acmeagent doctor", "would it succeed? Read before you need it"),
     ("acmeagent rollback www.example.com", "back to the certificate before this one"),
 ];
 
@@ -64,7 +68,7 @@ pub(super) fn page(command: Command) -> String {
     command.build();
     let mut page = Roff::new();
     let version = format!("{PROGRAM} {}", env!("CARGO_PKG_VERSION"));
-    page.control("TH", ["ACMEAGENT", "1", version.as_str()]);
+    page.control("TH", ["ACMEAGENT", "1", REVISED, version.as_str()]);
     page.control("SH", ["NAME"]);
     let about = command.get_about().map(plain).unwrap_or_default();
     page.text([roman(format!("{PROGRAM} - {}", lower_first(&about)))]);
@@ -210,9 +214,12 @@ fn section(page: &mut Roff, title: &str, before: &str, rows: &[(&str, &str)]) {
     }
 }
 
+/// The first stands below a heading, which begins a paragraph by itself.
 fn paragraphs(page: &mut Roff, text: &str) {
-    for paragraph in text.split("\n\n").map(unfold) {
-        page.control("PP", []);
+    for (place, paragraph) in text.split("\n\n").map(unfold).enumerate() {
+        if place > 0 {
+            page.control("PP", []);
+        }
         page.text([roman(paragraph)]);
     }
 }

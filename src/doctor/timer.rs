@@ -43,7 +43,7 @@ fn judge(job: Option<String>, last_run: Option<Timestamp>, now: Timestamp) -> Ve
             let text = "neither a systemd timer nor cron was seen to run `acmeagent renew`";
             findings.add(Severity::Warning, "timer", text);
             findings.hint(
-                "`systemctl enable --now acmeagent.timer`, or in crontab `17,47 * * * * acmeagent renew -q`",
+                "in /etc/cron.d/acmeagent: `17,47 * * * * root acmeagent renew -q`; or let `acmeagent renew --loop` run as a service",
             );
         }
     }

@@ -43,7 +43,7 @@ pub(crate) struct Heard {
 pub(crate) enum ZoneError {
     #[error("the resolver of this host gives no answer about {}: {error}", shown(name))]
     Unheard { name: Name, error: AskError },
-    #[error("the resolver of this host cannot find out about {}", shown(name))]
+    #[error("the resolver of this host does not find the zone of {}", shown(name))]
     Failed { name: Name },
 }
 
