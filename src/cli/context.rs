@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -19,6 +20,9 @@ use crate::model::time::{Clock, Timestamp};
 use crate::store::Store;
 use crate::store::disk::Real;
 use crate::store::layout::Layout;
+
+/// Whoever asked for an end wonders what keeps us after this.
+const LONG_TO_STOP: Duration = Duration::from_secs(1);
 
 pub(crate) struct Context {
     pub(crate) talk: Talk,
@@ -102,15 +106,22 @@ impl Context {
             let mut interrupt = asked(SignalKind::interrupt());
             let mut terminate = asked(SignalKind::terminate());
             let watch = tokio::spawn(async move {
+                let (mut asked, mut told) = (false, quiet);
                 loop {
-                    tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+                    tokio::select! {
+                        _ = interrupt.recv() => {}
+                        _ = terminate.recv() => {}
+                        () = tokio::time::sleep(LONG_TO_STOP), if asked && !told => {
+                            anstream::eprintln!("stopping after this step; once more to stop at once");
+                            told = true;
+                            continue;
+                        }
+                    }
                     if stop.send_replace(true) {
                         anstream::eprintln!("stopped at once; the next run takes it up");
                         std::process::exit(Exit::Retry.code().into());
                     }
-                    if !quiet {
-                        anstream::eprintln!("stopping after this step; again to stop at once");
-                    }
+                    asked = true;
                 }
             });
             let result = work.await;
