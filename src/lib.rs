@@ -29,8 +29,24 @@
 //! judged by `certificate`; a snapshot is taken; one exchange of two directories makes it live; hooks
 //! put it to use. From the snapshot on any failure goes back to what was live before.
 //!
+//! # Not too often, not too late
+//! `schedule::budget` models what a CA allows as buckets; `store::ledger` remembers what was taken
+//! from them, shared by all processes and synced before an order is sent. An order that would
+//! overdraw is not sent; `renew --plan` shows the arithmetic.
+//!
+//! A failure costs patience first, then wishes: `schedule::backoff` spaces the attempts so that ten
+//! more always fit, and `schedule::ladder` gives up, as the runway shortens, the wanted CA
+//! (`schedule::choose_ca` takes the others of the list) and then the wanted profile. Nothing of this
+//! is stored: each run climbs to where the runway is, and a success starts below again.
+//!
+//! # Three ways to run
+//! `renew` is one pass: it reads `store::index` and ends when nothing is due. `renew --loop` is
+//! `agent::serve`, passes at their exact instants, with the clock and the index read anew each minute;
+//! the index is how it learns of what others did. `doctor` makes no pass at all: it gathers thinly,
+//! judges purely, and each check ends in a finding; its cheap checks also run before an order.
+//!
 //! # Where things are said once
-//! Paths in `store::layout`, CAs in `acme::ca`, exit codes in `cli::exit`, the command line in
+//! Paths in `store::layout`, CAs in `acme::ca`, their limits in `schedule::limits`, exit codes in `cli::exit`, the command line in
 //! `cli::args`, environment of hooks in `deploy::hook`.
 
 mod acme;
