@@ -113,3 +113,19 @@ fn a_ca_that_is_down_is_tried_once_per_run() {
     TcpStream::connect(("127.0.0.1", port)).unwrap().write_all(b"over").unwrap();
     assert_eq!(asked.join().unwrap(), 1);
 }
+
+#[test]
+fn settings_that_cannot_be_read_hide_nothing_of_what_is_served() {
+    let agent = Agent::new();
+    let _ = agent.run(&["issue", "-d", "127.0.0.1", "--ca", "embedded"]).exits(0);
+    let file = agent.path("certificates/127.0.0.1.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("key-type", "key-tipe")).unwrap();
+    for args in [&["renew", "127.0.0.1"][..], &["renew", "--force"]] {
+        let ran = agent.run(args).exits(2);
+        let _ =
+            ran.says(&["unknown key `key-tipe`", "live: generation 1, valid until", "`key-type`"]);
+    }
+    let rehearsed = agent.run(&["renew", "--dry-run"]).exits(2);
+    assert!(!rehearsed.stderr.contains("live: nothing"), "{rehearsed:?}");
+}

@@ -74,10 +74,12 @@ fn uses(patients: &[Patient]) -> Vec<Use<'_>> {
     let mut found: BTreeMap<(String, Option<PathBuf>), Use<'_>> = BTreeMap::new();
     for patient in patients {
         let root = patient.settings.ca_root.as_ref().map(|root| root.as_path());
-        let held = patient.standing.as_ref().and_then(|standing| standing.newest.as_ref());
+        // What is live may be revoked, and nothing newer be there.
+        let held = patient.standing.iter().flat_map(|one| [&one.newest, &one.live]);
+        let held: Vec<_> = held.flatten().map(|(_, meta)| meta.ca.as_str()).collect();
         for (place, choice) in patient.settings.cas.iter().enumerate() {
             let name = ca_name(choice);
-            let has_issued = held.is_some_and(|(_, meta)| meta.ca == name);
+            let has_issued = held.contains(&name.as_str());
             let one = Use { choice, root, patient, is_fallback: place > 0, has_issued };
             let known = found.entry((name, root.map(Path::to_owned))).or_insert(one);
             known.is_fallback &= place > 0;
