@@ -105,6 +105,8 @@ fn revoked_and_replaced() {
         let _ = agent.run(&["issue", "-d", &name]).exits(0);
         let ran = agent.run(&["revoke", &name, "--reason", reason]).exits(0);
         let _ = ran.shows(&[&format!("generation 1 is revoked ({reason})"), "acmeagent renew"]);
+        let status = agent.run(&["status", &name]).exits(0);
+        let _ = status.shows(&["next run", "generation 1 is bad, to be replaced"]);
         let ran = agent.run(&["check", &name]).exits(2);
         assert!(ran.stdout.contains("marked bad"), "{ran:?}");
         let _ = agent.run(&["renew"]).exits(0).shows(&["issued generation 2"]);

@@ -65,24 +65,28 @@ fn row(line: &CertificateLine, standing: &Standing, now: Timestamp) -> [String; 
     };
     let served = line.not_after.map_or("nothing".to_owned(), |at| at.to_string());
     let life = line.lifetime_left.map_or("-".to_owned(), bar);
+    let facts = &standing.facts;
+    // Revoked, as a rule.
+    let bad = line.generation.filter(|live| facts.bad.contains(live));
     let next = match (&line.next_renewal, line.pinned) {
+        _ if bad.is_some() => "next run".to_owned(),
         (_, true) => "pinned".to_owned(),
         (Some(next), false) => format!("{} ({})", until_in_words(next.at, now), next.source),
         (None, false) => "next run".to_owned(),
     };
-    let facts = &standing.facts;
-    let last = match (&facts.last_failure, facts.last_success) {
+    let last = match (&facts.last_failure, bad, facts.last_success) {
+        (None, Some(live), _) => format!("generation {live} is bad, to be replaced"),
         _ if !facts.deploy_queue.is_empty() => {
             let queued = &facts.deploy_queue[0];
             let again = until_in_words(queued.next_at, now);
             format!("generation {} not put to use, again {again}", queued.generation)
         }
-        (Some(failure), _) => match facts.failures {
+        (Some(failure), ..) => match facts.failures {
             0 | 1 => format!("failed: {}", failure.message),
             several => format!("failed {several} times: {}", failure.message),
         },
-        (None, Some(at)) => format!("ok {at}"),
-        (None, None) => "-".to_owned(),
+        (None, None, Some(at)) => format!("ok {at}"),
+        (None, None, None) => "-".to_owned(),
     };
     [
         line.name.to_string(),
