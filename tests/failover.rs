@@ -101,6 +101,25 @@ fn a_second_ca_without_an_account() {
     renewed_by(&agent, "b", "+78d");
 }
 
+/// What cannot be given to the second hides neither how the first failed nor that it did.
+#[test]
+fn a_second_ca_whose_account_binding_is_lost() {
+    need!("faketime");
+    let (mut a, mut b, agent) = two();
+    b.stop();
+    let _ = issue(&agent, &a, &["--agree-tos"]).exits(0);
+    a.stop();
+    let eab = "[ca.eab]\nkid = \"k\"\nhmac-key-file = \"/no/such/file\"\n";
+    fs::write(agent.path("acmeagent.toml"), agent.read("acmeagent.toml") + eab).unwrap();
+    let ran = agent.json_at("+77d", &["renew"]).0.exits(3);
+    let _ = ran.says(&["a: cannot reach", "trying the next CA", "b cannot be asked: "]);
+    let facts = agent.facts(NAME);
+    assert_eq!(facts["failures"], 1, "{facts}");
+    assert!(facts["last_failure"]["message"].as_str().unwrap().contains("cannot reach"), "{facts}");
+    let ran = agent.json_at("+77d", &["renew"]).0;
+    assert!(!ran.stderr.contains("trying the next CA"), "waits for its next attempt: {ran:?}");
+}
+
 /// What the ledger shows to be used up at the first CA is no reason to wait while time is short.
 #[test]
 fn a_first_ca_without_budget() {

@@ -6,6 +6,7 @@
 
 mod account;
 mod bad_input;
+mod bad_names;
 mod cadence;
 mod certbot;
 mod check;

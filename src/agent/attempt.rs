@@ -13,7 +13,7 @@ use crate::config::cert::CertSettings;
 use crate::config::choice::{CaChoice, OnBadName, Permissions};
 use crate::model::event::{Event, Phase};
 use crate::model::name::{CertName, Identifier};
-use crate::pipeline::{Authority, Cause, Outcome, Pressure, Run, Task, Wanted};
+use crate::pipeline::{Application, Authority, Cause, Outcome, Pressure, Run, Task, Wanted};
 use crate::schedule::Exemption;
 use crate::schedule::budget::{Lack, Relief, Request, Shortage};
 use crate::schedule::choose_ca::choose;
@@ -76,9 +76,9 @@ impl Agent {
                 format!("the ledger was damaged and begun anew: {}", repaired.why),
             );
         }
-        let Attempt { wish, standing, trail, .. } = attempt;
+        let Attempt { wish, standing, identifiers, trail, .. } = attempt;
         let Trail { phases, ari_exempt, unkept } = trail;
-        let done = self.record(lock, standing, &wish.settings, outcome, task)?;
+        let done = self.record(lock, standing, &wish.settings, outcome, (task, &identifiers))?;
         if orders {
             let good = matches!(done.ended, Ended::Renewed | Ended::Stocked);
             self.after_ordering(&wish.settings, good).await;
@@ -131,12 +131,23 @@ impl Agent {
             Ok(candidates) => candidates,
             Err(cause) => return Ok(Outcome::Untouched(cause)),
         };
-        let mut first_failure = None;
+        let (mut first_failure, mut first_trouble) = (None, None);
         let mut left = candidates.len();
         for choice in candidates {
             left -= 1;
             let authority = self.authorities.of(&attempt.wish.settings, &choice).await?;
-            let ca = Some((&choice, &*authority));
+            let application = match self.application(attempt.wish, &choice, &authority).await {
+                Ok(application) => application,
+                // What one CA cannot be given is no reason to forget how the others failed.
+                Err(trouble) => {
+                    if left > 0 || first_failure.is_some() {
+                        self.notice(attempt, format!("{choice} cannot be asked: {trouble}"));
+                    }
+                    first_trouble.get_or_insert(trouble);
+                    continue;
+                }
+            };
+            let ca = Some((&*authority, &application));
             let mut outcome = self.walk(attempt, ca).await?;
             if self.belies_the_clock(attempt, &outcome) {
                 // The order is still there, and so is its certificate.
@@ -156,7 +167,21 @@ impl Agent {
                 outcome => return Ok(outcome),
             }
         }
-        Ok(Outcome::Untouched(first_failure.expect("at least one CA was asked")))
+        match (first_failure, first_trouble) {
+            (Some(cause), _) => Ok(Outcome::Untouched(cause)),
+            (None, trouble) => Err(trouble.expect("at least one CA was tried")),
+        }
+    }
+
+    /// What is told to a CA where it has no account of ours yet.
+    async fn application(
+        &self,
+        wish: &Wish,
+        choice: &CaChoice,
+        authority: &Authority,
+    ) -> Result<Application, Trouble> {
+        let may_create = wish.may_register && self.may_open_account(authority)?;
+        self.authorities.application(&wish.settings, choice, wish.agree_terms, may_create).await
     }
 
     /// The CAs to ask now, first the one that has our order open; or why none may be asked.
@@ -227,17 +252,10 @@ impl Agent {
     async fn walk(
         &self,
         attempt: &mut Attempt<'_>,
-        ca: Option<(&CaChoice, &Authority)>,
+        ca: Option<(&Authority, &Application)>,
     ) -> Result<Outcome, Trouble> {
         let Attempt { lock, wish, standing, task, pressure, identifiers, trail } = attempt;
-        let application = match ca {
-            Some((choice, authority)) => {
-                let may_create = wish.may_register && self.may_open_account(authority)?;
-                let agree = wish.agree_terms;
-                self.authorities.application(&wish.settings, choice, agree, may_create).await?
-            }
-            None => Default::default(),
-        };
+        let (authority, application) = ca.unzip();
         // An interrupted switch was begun under the settings as they were.
         let new_settings = match standing.facts.intent {
             Some(_) => None,
@@ -245,8 +263,8 @@ impl Agent {
         };
         let mut run = Run {
             hands: &self.hands,
-            authority: ca.map(|(_, authority)| authority),
-            application,
+            authority,
+            application: application.cloned().unwrap_or_default(),
             name: &wish.name,
             wanted: wanted(&wish.settings, identifiers)?,
             lock,

@@ -6,7 +6,7 @@ use super::{Agent, Trouble};
 use crate::config::cert::CertSettings;
 use crate::model::fault::Fault;
 use crate::model::generation::Generation;
-use crate::model::name::CertName;
+use crate::model::name::{CertName, Identifier};
 use crate::model::time::Timestamp;
 use crate::pipeline::{Cause, Outcome, Task};
 use crate::schedule::backoff;
@@ -14,14 +14,14 @@ use crate::store::journal::{LastFailure, QueuedDeploy, State as Facts};
 use crate::store::lock::Lock;
 
 impl Agent {
-    /// Writes down how a run ended, for the next one.
+    /// Writes down how a run ended, for the next one; of an order with the identifiers it was for.
     pub(super) fn record(
         &self,
         lock: &Lock,
         standing: &mut Standing,
         settings: &CertSettings,
         outcome: Outcome,
-        task: Task,
+        (task, identifiers): (Task, &[Identifier]),
     ) -> Result<Done, Trouble> {
         let name = lock.name().clone();
         let now = self.hands.clock.now();
@@ -62,8 +62,10 @@ impl Agent {
             // Nobody's failure: it goes on where it was.
             Some(Cause::Interrupted) => {}
             Some(cause) if ended == Ended::Retry || cause.condemns() => {
-                note_failure(&mut facts, cause, standing, now);
+                note_failure(&mut facts, cause, identifiers, standing, now);
             }
+            // Issued without some of the names, it must not be ordered again at once for theirs.
+            Some(_) if task.generation().is_none() => put_off_left_out(&mut facts, now),
             // The deploy queue remembers it; a server that did not take it blocks no order.
             Some(_) => {}
         }
@@ -94,9 +96,8 @@ impl Agent {
         if facts.bad_names.is_empty() {
             facts.failures = 0;
             facts.last_failure = None;
-        } else if let Some(failure) = &mut facts.last_failure {
-            failure.retry_at = now.plus(backoff::LONGEST);
         }
+        put_off_left_out(facts, now);
         Ok(())
     }
 
@@ -135,15 +136,30 @@ impl Agent {
     }
 }
 
+/// Plans when names that were left out are tried again.
+fn put_off_left_out(facts: &mut Facts, now: Timestamp) {
+    if let Some(failure) = facts.last_failure.as_mut().filter(|_| !facts.bad_names.is_empty()) {
+        failure.retry_at = now.plus(backoff::LONGEST);
+    }
+}
+
 /// Counts a failure, and plans the next attempt.
-fn note_failure(facts: &mut Facts, cause: &Cause, standing: &Standing, now: Timestamp) {
+fn note_failure(
+    facts: &mut Facts,
+    cause: &Cause,
+    identifiers: &[Identifier],
+    standing: &Standing,
+    now: Timestamp,
+) {
     // What was not even tried is no failure.
     if !matches!(cause, Cause::Limited { .. }) {
         facts.failures = facts.failures.saturating_add(1);
     }
     let blamed = cause.blamed();
     if !blamed.is_empty() {
-        facts.bad_names = blamed;
+        // What was left out this time has not become any better.
+        facts.bad_names.retain(|bad| !identifiers.contains(bad));
+        facts.bad_names.extend(blamed);
     }
     let runway = runway(standing, now);
     let asked = match cause.fault() {
