@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::need;
 use crate::support::agent::{Agent, Ran};
 use crate::support::ca::Ca;
+use crate::support::clock::Clock;
 
 const NAME: &str = "a.example";
 
@@ -118,6 +119,24 @@ fn a_second_ca_whose_account_binding_is_lost() {
     assert!(facts["last_failure"]["message"].as_str().unwrap().contains("cannot reach"), "{facts}");
     let ran = agent.json_at("+77d", &["renew"]).0;
     assert!(!ran.stderr.contains("trying the next CA"), "waits for its next attempt: {ran:?}");
+}
+
+/// The time is asked of whichever answers: it is what tells that the stand-in is to be asked at all.
+#[test]
+fn the_second_tells_the_time_while_the_first_is_down() {
+    need!("faketime", "curl");
+    let (theirs, ours) = (Clock::right(), Clock::right());
+    let a = Ca::by(&theirs, "");
+    let b = a.beside(&theirs, "");
+    let agent = Agent::new().with_ca(["--agree-tos"]).by(&ours);
+    agent.knows([("a", &a), ("b", &b)]);
+    agent.run(&["issue", "-d", NAME, "--profile", "shortlived"]).exits(0);
+    drop(a);
+    theirs.set(TimeDelta::hours(125));
+    ours.set(TimeDelta::hours(-3));
+    let ran = agent.run(&["renew"]).exits(0);
+    ran.says(&["behind the CA's: its time decides"]).shows(&["issued generation 2"]);
+    assert_eq!(b.issued(), 1);
 }
 
 /// What the ledger shows to be used up at the first CA is no reason to wait while time is short.

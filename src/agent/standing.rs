@@ -4,6 +4,7 @@ use super::plan::{Insistence, Plan, Standing, advice, ask_at, plan};
 use super::{Agent, Trouble};
 use crate::acme::RenewalInfoError;
 use crate::config::cert::CertSettings;
+use crate::config::choice::CaChoice;
 use crate::model::event::Event;
 use crate::model::generation::Generation;
 use crate::model::name::CertName;
@@ -94,25 +95,43 @@ impl Agent {
     /// with ours by much, its time is what counts from here on. Says whether that is so now.
     ///
     /// # Errors
-    /// Why the CA cannot be asked: then nobody knows better than our clock.
+    /// Why no CA can be asked: then nobody knows better than our clock.
     pub(super) async fn take_bearings(
         &self,
         name: &CertName,
         standing: &Standing,
         settings: &CertSettings,
     ) -> Result<bool, Trouble> {
-        let authority = self.authorities.wanted(settings).await?;
-        let Some(theirs) = authority.session().await?.ca_time() else { return Ok(false) };
-        let ours = self.hands.clock.now();
+        let Some(theirs) = self.ca_time(settings).await? else { return Ok(false) };
         let issued = standing.newest.as_ref().map(|(_, meta)| meta.validity.not_before);
         let known_past = issued.unwrap_or(Timestamp::from_unix(0));
-        let Some(deviation) = Deviation::of(ours, theirs, known_past) else { return Ok(false) };
-        if !self.clock.correct(deviation) {
-            return Ok(false);
+        let judge = |ours| Deviation::of(ours, theirs, known_past);
+        if let Some(deviation) = self.clock.correct(judge) {
+            let text = format!("{deviation}: its time decides; check this host's NTP service");
+            self.hands.sink.note(Event::Noticed { name: name.clone(), text });
         }
-        let text = format!("{deviation}: its time decides; check this host's NTP service");
-        self.hands.sink.note(Event::Noticed { name: name.clone(), text });
-        Ok(true)
+        Ok(self.clock.is_wrong())
+    }
+
+    /// What the clock of the first CA shows that can be asked.
+    async fn ca_time(&self, settings: &CertSettings) -> Result<Option<Timestamp>, Trouble> {
+        let mut trouble = None;
+        for choice in &settings.cas {
+            match self.ca_time_of(settings, choice).await {
+                Ok(time) => return Ok(time),
+                Err(error) => drop(trouble.get_or_insert(error)),
+            }
+        }
+        trouble.map_or(Ok(None), Err)
+    }
+
+    async fn ca_time_of(
+        &self,
+        settings: &CertSettings,
+        choice: &CaChoice,
+    ) -> Result<Option<Timestamp>, Trouble> {
+        let authority = self.authorities.of(settings, choice).await?;
+        Ok(authority.session().await?.ca_time())
     }
 
     /// Asks the CA for its advice where the time has come. What it says is in `standing`, and yet
