@@ -99,6 +99,8 @@ fn accounts_that_are_lost() {
     let folder = fs::read_dir(agent.path("accounts/embedded")).unwrap();
     let mut kept = folder.map(|entry| entry.unwrap().path()).filter(|path| *path != file);
     assert_eq!(fs::read(kept.next().unwrap()).unwrap(), whole);
+    let registered = agent.read("state/ledger").matches("registering").count();
+    assert_eq!(registered, 2, "it counts as any other");
     let _ = agent.run(&["doctor"]).shows(&["OK host: embedded knows our account"]);
     let _ = agent.run(&["renew", "--force"]).exits(0);
 }

@@ -162,6 +162,10 @@ fn a_first_ca_without_budget() {
     assert!(error.contains("the CA a is not asked: it wants no more requests before"), "{error}");
     let _ = ran.exits(3);
     assert_eq!(b.asked(NAME), 0);
+    let next = &document["certificates"][0]["next_renewal"];
+    assert_eq!(next["reason"], "waiting for what the CA allows");
+    let checked = agent.json_at("+62d", &["check"]).0;
+    let _ = checked.exits(1).shows(&["held up: the CA a is not asked"]);
     b.start_at("+77d");
     let ran = renewed_by(&agent, "b", "+77d");
     assert!(!ran.stderr.contains("cannot reach"), "the first was not asked: {ran:#?}");

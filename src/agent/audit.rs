@@ -206,12 +206,14 @@ impl Agent {
             let near = pin.until < now.plus(SILENCE);
             findings.add(if near { Severity::Warning } else { Severity::Ok }, "pin", text);
         }
-        if let Some(failure) = facts.last_failure.as_ref().filter(|_| facts.failures > 0) {
-            let again = until_in_words(failure.retry_at, now);
-            let text = format!(
-                "{} failed attempts, the last: {} (next {again})",
-                facts.failures, failure.message
-            );
+        if let Some(failure) = &facts.last_failure {
+            let (again, message) = (until_in_words(failure.retry_at, now), &failure.message);
+            let text = match facts.failures {
+                0 => format!("held up: {message} (next {again})"),
+                failures => {
+                    format!("{failures} failed attempts, the last: {message} (next {again})")
+                }
+            };
             findings.add(Severity::Warning, "failing", text);
         }
         if let Some(queued) = facts.deploy_queue.first() {

@@ -208,7 +208,8 @@ impl Run<'_> {
                 }
                 // The CA answered, and has nothing left to take up.
                 Ok(_) => self.settle(false),
-                Err(AcmeError::Refused { .. }) => {}
+                // To be asked too often says nothing of the order.
+                Err(AcmeError::Refused { problem, .. }) if problem.status != 429 => {}
                 Err(error) => return Err(error.into()),
             }
         }

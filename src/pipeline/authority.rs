@@ -231,6 +231,7 @@ impl Authority {
         let registration = application.registration();
         session.admits(&registration)?;
         let lock = self.lock(store).await?;
+        self.register_within_limits(store)?;
         let kept = store.keep_account(&lock, &account_id(), self.clock.now())?;
         let mut file = AccountFile::fresh(&self.endpoint.directory)?;
         self.save(store, &lock, &file)?;

@@ -91,6 +91,8 @@ impl fmt::Display for Reason {
             }
             Self::Lifetime => f.write_str("the lifetime rule (the CA gave no renewal window)"),
             Self::LastTwentieth => f.write_str("less than a twentieth of its life is left"),
+            // What the CA's limits hold up was not tried, and did not fail.
+            Self::Retry { failures: 0 } => f.write_str("waiting for what the CA allows"),
             Self::Retry { failures } => {
                 write!(
                     f,
