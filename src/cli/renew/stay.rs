@@ -12,6 +12,7 @@ use crate::agent::tick::{Candidates, Pass};
 use crate::agent::{Done, Ended, certificates};
 use crate::cli::args::Renew;
 use crate::cli::context::Context;
+use crate::cli::doctor;
 use crate::cli::exit::Exit;
 use crate::cli::report::{Failure, Report};
 use crate::model::name::CertName;
@@ -118,6 +119,7 @@ async fn one_pass(
     let agent = context.agent()?;
     let Candidates { mut due, failing } = agent.candidates(pass)?;
     due.retain(|name| offered.is_none_or(|offered| offered.contains(name)));
+    doctor::before_renewal(context, &agent, &due, pass).await;
     let done = agent.renew(due.clone(), pass).await;
     let failing = agent.still_failing(&failing);
     Ok(Passed { tried: due, done, failing })
