@@ -2,11 +2,13 @@
 
 use std::fs;
 
+use chrono::TimeDelta;
 use serde_json::json;
 
 use crate::need;
 use crate::support::agent::Agent;
 use crate::support::ca::Ca;
+use crate::support::clock::Clock;
 
 #[test]
 fn a_behaviour_that_is_not_understood_is_named_with_its_line() {
@@ -63,4 +65,28 @@ fn a_certificate_whose_announcement_was_lost_is_fetched_not_ordered_anew() {
     let _ = agent.run(&["issue", "-d", "a.example"]).exits(0);
     agent.assert_live_pair("a.example");
     assert_eq!((ca.asked("a.example"), ca.issued()), (1, 1));
+}
+
+#[test]
+fn an_order_the_ca_has_nothing_to_say_of_is_given_up_after_a_day() {
+    need!("curl", "faketime", "openssl");
+    let clock = Clock::right();
+    let later = |hours| (clock.now() + TimeDelta::hours(hours)).to_rfc3339();
+    // Whatever is asked of the order left open, the database has lost it.
+    let lost = |from: i64, to: i64| {
+        let (from, to) = (later(from), later(to));
+        format!("[[outage]]\nfrom = \"{from}\"\nto = \"{to}\"\npaths = [\"order\"]\ncount = 1\n")
+    };
+    let lose = "[[lose]]\npath = \"finalize\"\ncount = 1\n";
+    let ca = Ca::by(&clock, &[lose, &lost(1, 2), &lost(25, 26)].concat());
+    let agent = ca.agent().by(&clock);
+    let issue = ["issue", "-d", "a.example"];
+    let _ = agent.run(&issue).exits(3);
+    clock.advance(TimeDelta::minutes(70));
+    let _ = agent.run(&issue).exits(3).says(&["unavailable"]);
+    assert_eq!(ca.asked("a.example"), 1, "it may be well again soon");
+    clock.advance(TimeDelta::hours(24));
+    let _ = agent.run(&issue).exits(0);
+    agent.assert_live_pair("a.example");
+    assert_eq!(ca.asked("a.example"), 2);
 }

@@ -124,7 +124,10 @@ fn next_attempt(done: &Done, at: Timestamp, now: Timestamp) -> String {
     let when = until_in_words(at, now);
     let text = format!("`acmeagent renew` tries again from {at} on ({when})");
     let live = done.standing.live.as_ref();
-    match (done.attempts_left(at.max(now)), live.is_some_and(|(_, meta)| meta.validity.not_after > now)) {
+    match (
+        done.attempts_left(at.max(now)),
+        live.is_some_and(|(_, meta)| meta.validity.not_after > now),
+    ) {
         (Some(attempts), true) => {
             format!("{text}; {attempts} attempts are possible before what is served expires")
         }

@@ -73,10 +73,7 @@ impl Run<'_> {
     ///
     /// Where only dates are at fault it stays for a day, for our clock may be wrong.
     fn give_up_order(&mut self, cause: Cause) -> Result<Cause, Cause> {
-        const MENDABLE: Duration = Duration::from_secs(24 * 60 * 60);
-        let now = self.hands.clock.now();
-        let stale = |order: &OrderJournal| now.since(order.opened_at) > MENDABLE;
-        if cause.condemns() || self.facts.order.as_ref().is_some_and(stale) {
+        if cause.condemns() || self.facts.order.as_ref().is_some_and(|order| self.is_old(order)) {
             self.settle(true);
             self.facts.order = None;
             self.save_facts()?;
@@ -190,6 +187,12 @@ impl Run<'_> {
         Ok(order)
     }
 
+    /// Whether an order was open long enough to be given up where it comes to nothing.
+    fn is_old(&self, order: &OrderJournal) -> bool {
+        const MENDABLE: Duration = Duration::from_secs(24 * 60 * 60);
+        self.hands.clock.now().since(order.opened_at) > MENDABLE
+    }
+
     async fn resume(
         &mut self,
         account: &Account,
@@ -210,6 +213,8 @@ impl Run<'_> {
                 Ok(_) => self.settle(false),
                 // To be asked too often says nothing of the order.
                 Err(AcmeError::Refused { problem, .. }) if problem.status != 429 => {}
+                // The CA answers, but of this order never: another one gets further.
+                Err(AcmeError::Unavailable { .. }) if self.is_old(journal) => {}
                 Err(error) => return Err(error.into()),
             }
         }
