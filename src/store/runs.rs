@@ -10,6 +10,7 @@ use std::fmt::Write;
 
 use super::{Store, permissions};
 use crate::model::time::Timestamp;
+use crate::schedule::bearings::TOLERANCE;
 
 /// How many runs are remembered.
 const KEPT: usize = 8;
@@ -27,7 +28,7 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
-    /// What was written while the clock was ahead of `now` is left out.
+    /// What was written while the clock was ahead of `now` by much is left out.
     fn parse(text: &str, now: Timestamp) -> Self {
         let mut runs = Self::default();
         for line in text.lines() {
@@ -36,7 +37,7 @@ impl Runs {
                 Some(_) => continue,
                 None => (line, false),
             };
-            if let Some(at) = Timestamp::parse(at).filter(|at| *at <= now) {
+            if let Some(at) = Timestamp::parse(at).filter(|at| *at <= now.plus(TOLERANCE)) {
                 runs.at.push(at);
                 runs.resident = resident;
             }
