@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::Running;
 use super::ca::Ca;
-use super::clock::Clock;
+use super::clock::{Clock, shift};
 
 /// An installation of the agent: a home of its own, and what it is told on every call.
 pub struct Agent {
@@ -152,11 +152,8 @@ impl Agent {
 
     /// Runs as if the clock stood elsewhere, as in `+8 days`. Needs `faketime`.
     pub fn run_at(&self, when: &str, args: &[&str]) -> Ran {
-        let plain = self.command(args);
-        let mut command = within("faketime", &plain);
-        // Waits are to take as long as they do.
-        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        command.arg(when).arg(plain.get_program()).args(plain.get_args());
+        let mut command = self.command(args);
+        shift(&mut command, when);
         Ran::of(command.output().unwrap())
     }
 
@@ -166,16 +163,10 @@ impl Agent {
         self.run(&[&["--json"], args].concat()).with_document()
     }
 
-    /// [`Self::json`] with the clock set as faketime(1) understands it, as in `+7h` or `@2027-01-01 00:00:00`.
+    /// [`Self::json`] with the clock elsewhere, as in `+7h` or `@2027-01-01 00:00:00`.
     #[must_use]
-    pub fn json_at(&self, time: &str, args: &[&str]) -> (Ran, Value) {
-        let real = self.command(&[&["--json"], args].concat());
-        let mut shifted = Command::new("faketime");
-        shifted.env_clear().envs(real.get_envs().filter_map(|(key, value)| Some((key, value?))));
-        // Only the calendar is to differ: not how long things take, nor when files were written.
-        shifted.env("NO_FAKE_STAT", "1").env("TZ", "UTC").args(["--exclude-monotonic", "-f", time]);
-        shifted.arg(real.get_program()).args(real.get_args()).stdin(Stdio::null());
-        Ran::of(shifted.output().unwrap()).with_document()
+    pub fn json_at(&self, when: &str, args: &[&str]) -> (Ran, Value) {
+        self.run_at(when, &[&["--json"], args].concat()).with_document()
     }
 
     pub fn spawn(&self, args: &[&str]) -> Running {

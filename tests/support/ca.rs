@@ -9,8 +9,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use super::agent::{Agent, within};
-use super::clock::Clock;
+use super::agent::Agent;
+use super::clock::{Clock, shift};
 use super::network::Network;
 use super::{Running, free_ports};
 
@@ -99,11 +99,9 @@ impl Ca {
         let address = self.directory.trim_start_matches("https://").trim_end_matches("/directory");
         let mut args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         args.extend(["--listen", address]);
-        let plain = self.home.command(&args);
-        let mut shifted = within("faketime", &plain);
-        shifted.env("NO_FAKE_STAT", "1").args(["--exclude-monotonic", "-f", time]);
-        shifted.arg(plain.get_program()).args(plain.get_args());
-        self.process = Serving::start(&mut shifted).0;
+        let mut command = self.home.command(&args);
+        shift(&mut command, time);
+        self.process = Serving::start(&mut command).0;
     }
 
     /// How many certificates it issued.

@@ -57,12 +57,38 @@ impl Clock {
     }
 }
 
-/// What `faketime` would have the program load; it itself would stand between us and the program.
+/// Lets a program go by a clock that stands elsewhere, as in `+8 days`, `+7h` or
+/// `@2027-01-01 00:00:00` (UTC). How long waits take, and when files were written, stays.
+pub fn shift(command: &mut Command, time: &str) {
+    let unit = |unit: &str| unit.chars().next().map(String::from);
+    let time = match time.split_once(' ') {
+        Some((number, name)) if !time.starts_with('@') => {
+            number.to_owned() + &unit(name).expect("a unit of time")
+        }
+        _ => time.to_owned(),
+    };
+    command.env("LD_PRELOAD", library()).env("FAKETIME", time).env("TZ", "UTC");
+    command.env("NO_FAKE_STAT", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+}
+
+/// Lets all clocks of a program go that many times as fast.
+pub fn hurry(command: &mut Command, times: u32) {
+    command.env("LD_PRELOAD", library()).env("FAKETIME", format!("+0 x{times}"));
+}
+
+/// What `faketime` would have the program load.
+///
+/// It itself would stand between us and the program, and fails where one of its own that was killed
+/// had the same process id.
 fn library() -> &'static str {
     static LIBRARY: OnceLock<String> = OnceLock::new();
     LIBRARY.get_or_init(|| {
-        let args = ["-f", "+0", "printenv", "LD_PRELOAD"];
-        let output = Command::new("faketime").args(args).output().unwrap();
+        let mut tries = std::iter::repeat_with(|| {
+            let args = ["-f", "+0", "printenv", "LD_PRELOAD"];
+            Command::new("faketime").args(args).output().unwrap()
+        });
+        let worked = tries.by_ref().take(20).find(|output| output.status.success());
+        let output = worked.expect("faketime says what it lets programs load");
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     })
 }
