@@ -325,3 +325,25 @@ fn however_a_ca_says_when_to_come_back_it_is_within_a_day() {
         agent.run(&["issue", "-d", "c.example"]).exits(0);
     }
 }
+
+/// Whoever asks by hand may have ended the pause; what else the CA said still holds.
+#[test]
+fn a_pause_that_a_person_may_have_ended_hides_no_other_limit() {
+    need!("curl");
+    let ca = Ca::start();
+    let agent = ca.limited_agent();
+    agent.run(&["issue", "-d", NAME]).exits(0);
+    let at =
+        |hours| (Utc::now() + TimeDelta::hours(hours)).to_rfc3339_opts(SecondsFormat::Secs, true);
+    let paused = json!({
+        "at": at(0), "ca": "corp", "what": "paused", "page": "https://ca.example/unpause",
+        "identifier": {"type": "dns", "value": NAME},
+    });
+    let refused = json!({
+        "at": at(0), "ca": "corp", "what": "refused", "scope": "ca", "until": at(1),
+    });
+    let ledger = agent.read("state/ledger") + &format!("{paused}\n{refused}\n");
+    fs::write(agent.path("state/ledger"), ledger).unwrap();
+    agent.run(&["renew", "--force", NAME]).exits(3).says(&["it wants no more requests before"]);
+    assert_eq!(ca.asked(NAME), 1);
+}

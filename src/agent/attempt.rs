@@ -15,7 +15,7 @@ use crate::model::event::{Event, Phase};
 use crate::model::name::{CertName, Identifier};
 use crate::pipeline::{Application, Authority, Cause, Outcome, Pressure, Run, Task, Wanted};
 use crate::schedule::Exemption;
-use crate::schedule::budget::{Lack, Relief, Request, Shortage};
+use crate::schedule::budget::{Relief, Request, Shortage};
 use crate::schedule::choose_ca::choose;
 use crate::schedule::ladder::Rung;
 use crate::store::disk::Access;
@@ -239,13 +239,10 @@ impl Agent {
             identifiers: attempt.identifiers.iter().cloned().collect(),
             relief: Relief::of(exemption, renews(attempt.standing, ca, &attempt.identifiers)),
             is_emergency: pressure.is_emergency,
+            by_hand: pressure.by_hand,
         };
         let limits = authority.endpoint.limits;
-        let judged = self.store().budget(ca, limits, now, |budget| budget.judge(&request, now))?;
-        Ok(judged.or_else(|shortage| match shortage.why {
-            Lack::Paused { .. } if pressure.by_hand => Ok(()),
-            _ => Err(shortage),
-        }))
+        Ok(self.store().budget(ca, limits, now, |budget| budget.judge(&request, now))?)
     }
 
     /// One walk through the pipeline.

@@ -52,6 +52,7 @@ impl Agent {
             identifiers: settings.identifiers.iter().cloned().collect(),
             relief: Relief::of(exemption, renews(&standing, &ca, &settings.identifiers)),
             is_emergency: false,
+            by_hand: false,
         };
         let (holdings, shortage) = self.store().budget(&ca, limits, now, |budget| {
             let judged = budget.judge(&request, at.max(now)).err();

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Cause, Run};
+use super::{Cause, Pressure, Run};
 use crate::acme::{Account, NewOrder, Order};
 use crate::model::name::Identifier;
 use crate::schedule::Exemption;
-use crate::schedule::budget::{Budget, Entry, Lack, Relief, Request, Shortage, What};
+use crate::schedule::budget::{Budget, Entry, Relief, Request, What};
 use crate::store::StoreError;
 
 impl Run<'_> {
@@ -54,12 +54,12 @@ impl Run<'_> {
     /// Enters the order before it is sent: a crash loop spends this, and not what the CA allows.
     fn charge(&self, wanted: &NewOrder, relief: Relief) -> Result<(), Cause> {
         let identifiers = set(&wanted.identifiers);
-        let is_emergency = self.pressure.is_emergency;
-        let request = Request { identifiers: identifiers.clone(), relief, is_emergency };
+        let Pressure { is_emergency, by_hand, .. } = self.pressure;
+        let request = Request { identifiers: identifiers.clone(), relief, is_emergency, by_hand };
         let now = self.hands.clock.now();
         let decide = |budget: &Budget| match budget.judge(&request, now) {
-            Err(shortage) if !self.overrules(&shortage) => (Err(shortage), Vec::new()),
-            _ => {
+            Err(shortage) => (Err(shortage), Vec::new()),
+            Ok(()) => {
                 let name = self.name.clone();
                 (Ok(()), self.entries([What::Ordering { name, identifiers, relief }]))
             }
@@ -68,11 +68,6 @@ impl Run<'_> {
         let limits = authority.endpoint.limits;
         let judged = self.hands.store.account_for(authority.name(), limits, now, decide)?;
         judged.map_err(|shortage| Cause::Limited { ca: authority.name().to_owned(), shortage })
-    }
-
-    /// Whoever asks by hand has visited the page a pause speaks of, or will be told of it again.
-    fn overrules(&self, shortage: &Shortage) -> bool {
-        self.pressure.by_hand && matches!(shortage.why, Lack::Paused { .. })
     }
 
     /// Notes that the order came to its end: with a certificate, or for certain without one.

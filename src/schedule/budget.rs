@@ -84,6 +84,8 @@ pub(crate) struct Request {
     pub(crate) relief: Relief,
     /// May use what is held back for emergencies.
     pub(crate) is_emergency: bool,
+    /// A person asks, who may just have visited the page a pause speaks of.
+    pub(crate) by_hand: bool,
 }
 
 /// Why an order is not to be sent now.
@@ -252,7 +254,7 @@ impl Budget {
         let told = self.told.keys().filter(|scope| self.concerns(scope, request));
         let told = told.filter_map(|scope| self.wait_told(scope, request.is_emergency, now));
         let paused = request.identifiers.iter().filter_map(|one| self.pause(one));
-        let paused = paused.filter(|shortage| now < shortage.until);
+        let paused = paused.filter(|shortage| !request.by_hand && now < shortage.until);
         empty.chain(failed).chain(told).chain(paused).collect()
     }
 
@@ -262,8 +264,12 @@ impl Budget {
         let told = [Scope::Ca, scope.clone()]
             .into_iter()
             .find_map(|scope| self.wait_told(&scope, false, now));
-        let request =
-            Request { identifiers: BTreeSet::new(), relief: Relief::None, is_emergency: true };
+        let request = Request {
+            identifiers: BTreeSet::new(),
+            relief: Relief::None,
+            is_emergency: true,
+            by_hand: false,
+        };
         told.or_else(|| self.shortage(&scope, 1, &request, now)).map_or(Ok(()), Err)
     }
 

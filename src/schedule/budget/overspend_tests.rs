@@ -162,7 +162,7 @@ fn play(limits: Limits, attempts: &[Attempt]) -> Result<Budget, TestCaseError> {
             (true, false) => Relief::Renewal,
             (false, _) => Relief::None,
         };
-        let request = Request { identifiers: set(of), relief, is_emergency };
+        let request = Request { identifiers: set(of), relief, is_emergency, by_hand: false };
         if budget.judge(&request, Timestamp::from_unix(now)).is_err() {
             continue;
         }
@@ -200,6 +200,7 @@ fn any_request() -> impl Strategy<Value = Request> {
         identifiers: set(of),
         relief,
         is_emergency,
+        by_hand: false,
     })
 }
 

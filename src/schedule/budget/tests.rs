@@ -26,7 +26,7 @@ fn settled(seconds: i64, issued: bool) -> Entry {
 }
 
 fn request(relief: Relief, is_emergency: bool) -> Request {
-    Request { identifiers: set(&["a.example"]), relief, is_emergency }
+    Request { identifiers: set(&["a.example"]), relief, is_emergency, by_hand: false }
 }
 
 const PLAIN: fn() -> Request = || request(Relief::None, false);
@@ -161,7 +161,8 @@ fn a_429_holds_up_what_it_speaks_of() {
         let mut budget = le();
         budget.enter(&entry(0, What::Refused { scope: scope.clone(), until: at(900) }));
         let orders = [Relief::None, Relief::Renewal, Relief::Ari].map(|relief| {
-            let request = Request { identifiers: set(names), relief, is_emergency: false };
+            let request =
+                Request { identifiers: set(names), relief, is_emergency: false, by_hand: false };
             assert_eq!(budget.judge(&request, at(900)), Ok(()));
             budget.judge(&request, at(899)).is_err()
         });
@@ -205,6 +206,7 @@ fn a_pause_stops_its_identifier_until_somebody_was_there() {
         identifiers: identifiers.clone(),
         relief,
         is_emergency: true,
+        by_hand: false,
     };
     let identifier = Identifier::parse("a.example").unwrap();
     let page = "https://ca.example/unpause".to_owned();

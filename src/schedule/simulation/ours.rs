@@ -118,7 +118,7 @@ impl Ours {
         let window = here.and_then(|held| Some(self.advice_on(&held)?.window));
         let exemption = Exemption::of(window.is_some(), here.is_some(), window, now);
         let relief = Relief::of(exemption, self.known_to.contains(&ca));
-        Request { identifiers: self.identifiers.clone(), relief, is_emergency }
+        Request { identifiers: self.identifiers.clone(), relief, is_emergency, by_hand: false }
     }
 
     fn order(&mut self, world: &mut World, ca: usize, is_emergency: bool, now: Timestamp) -> Tried {

@@ -35,7 +35,7 @@ fn ordering(host: usize, seconds: i64) -> Entry {
 }
 
 fn request(host: usize) -> Request {
-    Request { identifiers: set(host), relief: Relief::None, is_emergency: false }
+    Request { identifiers: set(host), relief: Relief::None, is_emergency: false, by_hand: false }
 }
 
 /// How many orders for the names of `host` were counted.
