@@ -29,9 +29,10 @@ tools:
 
 test: tools
 	@mkdir -p target && rm -f $(CANNOT_RUN)
-	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets --locked -- -D warnings
-	$(CARGO) test --locked
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps -p acmeagent-reload
+	$(CARGO) test --workspace --locked
 	@if [ -s $(CANNOT_RUN) ]; then echo "could not run here:"; sort -u $(CANNOT_RUN); fi
 
 # What is shipped is what is measured. Without Go there is no lego to compare with.
