@@ -49,6 +49,9 @@ _acmeagent() {
             acmeagent,rollback)
                 cmd="acmeagent__subcmd__rollback"
                 ;;
+            acmeagent,serve)
+                cmd="acmeagent__subcmd__serve"
+                ;;
             acmeagent,snapshot)
                 cmd="acmeagent__subcmd__snapshot"
                 ;;
@@ -117,6 +120,9 @@ _acmeagent() {
                 ;;
             acmeagent__subcmd__help,rollback)
                 cmd="acmeagent__subcmd__help__subcmd__rollback"
+                ;;
+            acmeagent__subcmd__help,serve)
+                cmd="acmeagent__subcmd__help__subcmd__serve"
                 ;;
             acmeagent__subcmd__help,snapshot)
                 cmd="acmeagent__subcmd__help__subcmd__snapshot"
@@ -200,7 +206,7 @@ _acmeagent() {
 
     case "${cmd}" in
         acmeagent)
-            opts="-q -v -h -V --home --json --quiet --verbose --color --help --version issue renew check doctor rollback snapshot status revoke delete account drill generate help"
+            opts="-q -v -h -V --home --json --quiet --verbose --color --help --version issue renew serve check doctor rollback snapshot status revoke delete account drill generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -590,7 +596,7 @@ _acmeagent() {
             return 0
             ;;
         acmeagent__subcmd__help)
-            opts="issue renew check doctor rollback snapshot status revoke delete account drill generate help"
+            opts="issue renew serve check doctor rollback snapshot status revoke delete account drill generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -786,6 +792,20 @@ _acmeagent() {
             return 0
             ;;
         acmeagent__subcmd__help__subcmd__rollback)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        acmeagent__subcmd__help__subcmd__serve)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1109,6 +1129,36 @@ _acmeagent() {
                     return 0
                     ;;
                 --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        acmeagent__subcmd__serve)
+            opts="-q -v -h --upstream --listen --home --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --upstream)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

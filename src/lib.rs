@@ -45,6 +45,10 @@
 //! the index is how it learns of what others did. `doctor` makes no pass at all: it gathers thinly,
 //! judges purely, and each check ends in a finding; its cheap checks also run before an order.
 //!
+//! `serve` renews nothing: it stands in front of an application that had port 80
+//! (`challenge::front`), and answers there what the runs of the same home present. They find it by a
+//! socket in the store and hold no lock for it; where it is not, they listen themselves.
+//!
 //! # Where things are said once
 //! Paths in `store::layout`, CAs in `acme::ca`, their limits in `schedule::limits`, exit codes in `cli::exit`, the command line in
 //! `cli::args`, environment of hooks in `deploy::hook`.

@@ -40,6 +40,7 @@ mod rollback;
 mod snapshot;
 mod stay;
 mod support;
+mod upstream;
 
 /// What watches every change of the disk reads the registers of one processor only.
 #[cfg(not(target_arch = "x86_64"))]

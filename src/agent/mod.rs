@@ -6,6 +6,7 @@ pub(crate) mod authorities;
 pub(crate) mod cadence;
 pub(crate) mod clock;
 pub(crate) mod forecast;
+pub(crate) mod front;
 pub(crate) mod home;
 mod hooks_once;
 mod plan;
@@ -70,7 +71,8 @@ impl Agent {
         let corrected = Arc::new(Corrected::new(clock));
         let clock: Arc<dyn Clock> = Arc::<Corrected>::clone(&corrected);
         let authorities = Authorities::new(main, Arc::clone(&clock), launch);
-        let hands = Hands { store, clock, sink, solvers: Solvers::default(), stop };
+        let solvers = Solvers::new(store.layout().desk());
+        let hands = Hands { store, clock, sink, solvers, stop };
         Self {
             hands,
             authorities,

@@ -76,7 +76,7 @@ pub(crate) async fn serve(
 }
 
 /// Keeps the service manager's watchdog quiet, if it has one.
-async fn beat() -> Infallible {
+pub(super) async fn beat() -> Infallible {
     let Some(patience) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
     loop {
         tell(&[NotifyState::Watchdog]);
@@ -85,14 +85,14 @@ async fn beat() -> Infallible {
 }
 
 /// Tells the service manager of the end before the certificates at work are finished.
-async fn announce(mut stop: watch::Receiver<bool>) -> Infallible {
+pub(super) async fn announce(mut stop: watch::Receiver<bool>) -> Infallible {
     let _ = stop.wait_for(|stop| *stop).await;
     tell(&[NotifyState::Stopping]);
     std::future::pending().await
 }
 
 /// A service manager that does not listen is no reason to stop.
-fn tell(states: &[NotifyState<'_>]) {
+pub(super) fn tell(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }
 

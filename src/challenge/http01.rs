@@ -1,6 +1,7 @@
 //! http-01 by a web server of our own (RFC 8555 §8.3, RFC 8738 §4).
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
+use super::deputy::Deputy;
 use super::listener::{Listener, Pending};
 use super::visitors::Visitors;
 use super::{Listen, Solver, SolverError, ensure_provable};
@@ -22,24 +24,28 @@ use crate::model::challenge::{Challenge, ChallengeKind, KeyAuthorization, Token}
 use crate::model::name::Identifier;
 
 /// Where a key authorization is looked for (RFC 8555 §8.3).
-const FOLDER: &str = "/.well-known/acme-challenge/";
+pub(super) const FOLDER: &str = "/.well-known/acme-challenge/";
 
 /// Serves key authorizations over HTTP while any is pending.
 ///
 /// Answers only a token it knows, asked for under the name it was given for; all else is not found.
+/// Where a `serve` of the same home has the port, that one answers.
 pub(crate) struct Standalone {
+    deputy: Deputy,
     listener: Listener<KeyAuthorization>,
 }
 
 impl Standalone {
-    /// Opens nothing yet. Port 0 lets the kernel choose at each opening.
-    pub(crate) fn new(listen: Listen, port: u16) -> Self {
-        Self { listener: Listener::new(listen, port, converse) }
+    /// Opens nothing yet. Port 0 lets the kernel choose at each opening. `desk` is where a `serve`
+    /// of this home would take answers.
+    pub(crate) fn new(listen: Listen, port: u16, desk: PathBuf) -> Self {
+        let listener = Listener::new(listen, port, converse);
+        Self { deputy: Deputy::new(listen, port, desk), listener }
     }
 
-    /// The port it listens on now; `None` while nothing is pending.
+    /// The port at which there are answers now; `None` while nothing is pending.
     pub(crate) fn port(&self) -> Option<u16> {
-        self.listener.port()
+        self.listener.port().or_else(|| self.deputy.port())
     }
 }
 
@@ -50,15 +56,26 @@ impl Solver for Standalone {
     }
 
     async fn precheck(&self) -> Result<(), SolverError> {
-        self.listener.precheck().await
+        match self.deputy.is_there().await {
+            true => Ok(()),
+            false => self.listener.precheck().await,
+        }
     }
 
     async fn present(&self, challenge: &Challenge) -> Result<(), SolverError> {
         ensure_provable(self.kind(), challenge)?;
-        self.listener.add(challenge, challenge.key_authorization.clone()).await
+        if self.deputy.present(challenge).await? {
+            return Ok(());
+        }
+        match self.listener.add(challenge, challenge.key_authorization.clone()).await {
+            // A `serve` may just have come, before us or while another run was waited for.
+            Err(SolverError::PortInUse { .. }) if self.deputy.present(challenge).await? => Ok(()),
+            added => added,
+        }
     }
 
     async fn clean_up(&self, challenge: &Challenge) -> Result<(), SolverError> {
+        self.deputy.withdraw(challenge).await;
         self.listener.remove(challenge).await;
         Ok(())
     }
@@ -80,7 +97,11 @@ fn converse(pending: Arc<Pending<KeyAuthorization>>, stream: TcpStream) -> BoxFu
     })
 }
 
-fn respond<B>(pending: &Pending<KeyAuthorization>, request: &Request<B>) -> Response<Full<Bytes>> {
+/// Answers what is known, as a CA asks for it; all else is not found.
+pub(super) fn respond<B>(
+    pending: &Pending<KeyAuthorization>,
+    request: &Request<B>,
+) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     match answer(pending, request) {
         Some(answer) => {
@@ -137,6 +158,11 @@ mod tests {
 
     const HERE: Listen = Listen::At(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
+    /// One in whose home nobody serves.
+    fn alone() -> Standalone {
+        Standalone::new(HERE, 0, PathBuf::from("/nonexistent/serve.sock"))
+    }
+
     async fn connect(solver: &Standalone) -> TcpStream {
         TcpStream::connect((Ipv4Addr::LOCALHOST, solver.port().unwrap())).await.unwrap()
     }
@@ -166,7 +192,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_known_token_of_the_known_host_is_answered() {
-        let solver = Standalone::new(HERE, 0);
+        let solver = alone();
         for identifier in ["a.example", "192.0.2.10", "2001:db8::1"] {
             solver.present(&challenge("http-01", identifier, "token")).await.unwrap();
         }
@@ -209,7 +235,7 @@ mod tests {
 
     #[tokio::test]
     async fn odd_requests() {
-        let solver = Standalone::new(HERE, 0);
+        let solver = alone();
         solver.present(&challenge("http-01", "a.example", "token")).await.unwrap();
         let long = format!("GET /{} HTTP/1.1\r\nHost: a.example\r\n\r\n", "a".repeat(70_000));
         let table = [
@@ -249,7 +275,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_real_client_gets_exactly_the_key_authorization() {
-        let solver = Standalone::new(HERE, 0);
+        let solver = alone();
         let challenge = challenge("http-01", "a.example", "token");
         solver.present(&challenge).await.unwrap();
         let port = solver.port().unwrap();
@@ -267,7 +293,7 @@ mod tests {
     #[tokio::test]
     async fn validation_is_answered_through_a_flood() {
         const VISITORS: usize = 700;
-        let solver = Standalone::new(HERE, 0);
+        let solver = alone();
         solver.present(&challenge("http-01", "a.example", "token")).await.unwrap();
         let mut stalled = Vec::new();
         for index in 1..=VISITORS {
@@ -297,7 +323,7 @@ mod tests {
 
     #[tokio::test]
     async fn clean_up_needs_no_present() {
-        let solver = Standalone::new(HERE, 0);
+        let solver = alone();
         let (one, two) = (
             challenge("http-01", "a.example", "token"),
             challenge("http-01", "b.example", "token"),
@@ -312,7 +338,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_proven_is_refused() {
-        let solver = Standalone::new(HERE, 0);
+        let solver = alone();
         for (kind, identifier) in [("http-01", "*.a.example"), ("tls-alpn-01", "a.example")] {
             let error = solver.present(&challenge(kind, identifier, "token")).await.unwrap_err();
             assert!(matches!(error, SolverError::Unprovable { .. }), "{error}");

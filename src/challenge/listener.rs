@@ -41,6 +41,12 @@ impl Listen {
 /// The answers that may be asked for.
 pub(super) struct Pending<A>(Mutex<Vec<Entry<A>>>);
 
+impl<A> Default for Pending<A> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
 struct Entry<A> {
     identifier: Identifier,
     token: Token,
@@ -58,7 +64,7 @@ impl<A: Clone> Pending<A> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, challenge: &Challenge, answer: A) {
+    pub(super) fn put(&self, challenge: &Challenge, answer: A) {
         let Challenge { identifier, token, .. } = challenge.clone();
         let mut entries = self.entries();
         entries.retain(|entry| !entry.is_for(challenge));
@@ -66,7 +72,7 @@ impl<A: Clone> Pending<A> {
     }
 
     /// Says whether nothing is left.
-    fn remove(&self, challenge: &Challenge) -> bool {
+    pub(super) fn remove(&self, challenge: &Challenge) -> bool {
         let mut entries = self.entries();
         entries.retain(|entry| !entry.is_for(challenge));
         entries.is_empty()
@@ -102,7 +108,7 @@ pub(super) struct Listener<A> {
 
 impl<A: Clone + Send + 'static> Listener<A> {
     pub(super) fn new(listen: Listen, port: u16, converse: Converse<A>) -> Self {
-        let pending = Arc::new(Pending(Mutex::default()));
+        let pending = Arc::default();
         let (open, bound) = (tokio::sync::Mutex::default(), AtomicU16::new(0));
         Self { listen, port, converse, pending, open, bound }
     }
@@ -119,7 +125,7 @@ impl<A: Clone + Send + 'static> Listener<A> {
         if open.is_some() {
             return Ok(());
         }
-        match self.bind_after(Duration::ZERO).await {
+        match bind_after(self.listen, self.port, Duration::ZERO).await {
             Err(SolverError::PortInUse { holder, .. }) if holder.is_another_run() => Ok(()),
             bound => bound.map(drop),
         }
@@ -130,7 +136,7 @@ impl<A: Clone + Send + 'static> Listener<A> {
     pub(super) async fn add(&self, challenge: &Challenge, answer: A) -> Result<(), SolverError> {
         let mut open = self.open.lock().await;
         if open.is_none() {
-            *open = Some(self.start(self.bind_after(PATIENCE).await?));
+            *open = Some(self.start(bind_after(self.listen, self.port, PATIENCE).await?));
         }
         self.pending.put(challenge, answer);
         Ok(())
@@ -156,40 +162,44 @@ impl<A: Clone + Send + 'static> Listener<A> {
         }
         accepting
     }
+}
 
-    /// Binds, waiting so long at most for another run of this program. Sleeping is counted, so no
-    /// clock is needed.
-    async fn bind_after(&self, patience: Duration) -> Result<Vec<TcpListener>, SolverError> {
-        /// So often in a row the holder may have let go between our attempt and our look.
-        const UNKNOWN: usize = 10;
-        let (mut slept, mut unknown) = (Duration::ZERO, 0);
-        loop {
-            let bound = self.bind().await;
-            let Err(SolverError::PortInUse { holder, .. }) = &bound else { return bound };
-            unknown = if *holder == PortHolder::Unknown { unknown + 1 } else { 0 };
-            let ours = holder.is_another_run() && slept < patience;
-            if !ours && !(1..UNKNOWN).contains(&unknown) {
-                return bound;
-            }
-            tokio::time::sleep(PAUSE).await;
-            slept += PAUSE;
+/// Binds, waiting so long at most for another run of this program. Sleeping is counted, so no
+/// clock is needed.
+pub(super) async fn bind_after(
+    listen: Listen,
+    port: u16,
+    patience: Duration,
+) -> Result<Vec<TcpListener>, SolverError> {
+    /// So often in a row the holder may have let go between our attempt and our look.
+    const UNKNOWN: usize = 10;
+    let (mut slept, mut unknown) = (Duration::ZERO, 0);
+    loop {
+        let bound = bind_or_explain(listen, port).await;
+        let Err(SolverError::PortInUse { holder, .. }) = &bound else { return bound };
+        unknown = if *holder == PortHolder::Unknown { unknown + 1 } else { 0 };
+        let ours = holder.is_another_run() && slept < patience;
+        if !ours && !(1..UNKNOWN).contains(&unknown) {
+            return bound;
         }
+        tokio::time::sleep(PAUSE).await;
+        slept += PAUSE;
     }
+}
 
-    async fn bind(&self) -> Result<Vec<TcpListener>, SolverError> {
-        let (address, source) = match bind(self.listen, self.port) {
-            Ok(sockets) => return Ok(sockets),
-            Err(failure) => failure,
-        };
-        Err(match source.kind() {
-            ErrorKind::AddrInUse => {
-                let holder = spawn_blocking(move || PortHolder::of(address.port())).await;
-                SolverError::PortInUse { address, holder: holder.unwrap_or(PortHolder::Unknown) }
-            }
-            ErrorKind::PermissionDenied => SolverError::PortForbidden { address, source },
-            _ => SolverError::Listen { address, source },
-        })
-    }
+async fn bind_or_explain(listen: Listen, port: u16) -> Result<Vec<TcpListener>, SolverError> {
+    let (address, source) = match bind(listen, port) {
+        Ok(sockets) => return Ok(sockets),
+        Err(failure) => failure,
+    };
+    Err(match source.kind() {
+        ErrorKind::AddrInUse => {
+            let holder = spawn_blocking(move || PortHolder::of(address.port())).await;
+            SolverError::PortInUse { address, holder: holder.unwrap_or(PortHolder::Unknown) }
+        }
+        ErrorKind::PermissionDenied => SolverError::PortForbidden { address, source },
+        _ => SolverError::Listen { address, source },
+    })
 }
 
 /// Accepts until it is aborted, which ends the conversations as well.

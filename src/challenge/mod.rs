@@ -4,7 +4,12 @@
 //! themselves, for as long as a challenge is pending and no longer; [`webroot::Webroot`] puts files
 //! where a running web server finds them. Each is made once, shared by all orders of the process,
 //! and holds many pending challenges at a time.
+//!
+//! A [`front::Front`] stays: it has the port for an application behind it, and answers for the
+//! http-01 of every run of its home.
 
+mod deputy;
+pub(crate) mod front;
 pub(crate) mod http01;
 mod listener;
 mod port_holder;
@@ -71,15 +76,14 @@ pub(crate) trait Solver: Send + Sync {
 pub(crate) enum SolverError {
     #[error("{kind} cannot prove control over {identifier}")]
     Unprovable { kind: ChallengeKind, identifier: Identifier },
-    #[error(
-        "port {} is in use by {holder}; let that server answer with --webroot DIR, or free the port",
-        address.port()
-    )]
+    #[error("port {} is in use by {holder}; {}", address.port(), holder.advice())]
     PortInUse { address: SocketAddr, holder: PortHolder },
     #[error("not allowed to listen on {address}; grant CAP_NET_BIND_SERVICE or use --webroot DIR")]
     PortForbidden { address: SocketAddr, source: io::Error },
     #[error("cannot listen on {address}")]
     Listen { address: SocketAddr, source: io::Error },
+    #[error("the `acmeagent serve` that has the port did not take the answer for {identifier}")]
+    Deputy { identifier: Identifier, source: io::Error },
     #[error("cannot make the tls-alpn-01 certificate for {identifier}")]
     Certificate { identifier: Identifier, source: Box<dyn StdError + Send + Sync> },
     #[error("cannot use {} for challenge files", path.display())]
@@ -92,9 +96,10 @@ impl SolverError {
     /// A port may be free next time and a full disk emptied; the rest needs somebody to act.
     pub(crate) fn fault(&self) -> Fault {
         match self {
-            Self::PortInUse { .. } | Self::Listen { .. } | Self::Certificate { .. } => {
-                Fault::Passing
-            }
+            Self::PortInUse { .. }
+            | Self::Listen { .. }
+            | Self::Deputy { .. }
+            | Self::Certificate { .. } => Fault::Passing,
             Self::Webroot { source, .. } if is_lasting(source.kind()) => Fault::Permanent,
             Self::Webroot { .. } => Fault::Passing,
             Self::Unprovable { .. } | Self::PortForbidden { .. } | Self::Unsafe { .. } => {

@@ -1,6 +1,7 @@
 //! Who holds a port: what `/proc` tells of it (proc_pid_net(5), proc_pid_fd(5)).
 
 use std::collections::BTreeSet;
+use std::ffi::CStr;
 use std::path::Path;
 use std::{fmt, fs};
 
@@ -12,6 +13,19 @@ pub(crate) enum PortHolder {
 }
 
 impl PortHolder {
+    /// What a process that stands in front calls itself: it is no run that will soon be done.
+    pub(crate) const FRONT: &CStr = c"acmeagent-serve";
+
+    /// The way out for a solver that wants the port.
+    pub(super) fn advice(&self) -> &'static str {
+        match self {
+            Self::Process { name, .. } if Self::FRONT.to_str() == Ok(name) => {
+                "use the --home of that serve, or free the port"
+            }
+            _ => "let that server answer with --webroot DIR, or free the port",
+        }
+    }
+
     /// Whether it is another run of this program: it needs the port only while a CA looks.
     pub(super) fn is_another_run(&self) -> bool {
         let Self::Process { pid, name } = self else { return false };

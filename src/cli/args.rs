@@ -1,12 +1,13 @@
 //! The command line, once: help, man page and completions all come from here.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::exit::Exit;
+use crate::challenge::front::Upstream;
 use crate::drill::ca::Behaviour;
 
 /// The codes of `check`, which monitoring systems know.
@@ -79,6 +80,7 @@ pub(crate) enum Color {
 pub(crate) enum Verb {
     Issue(Box<Issue>),
     Renew(Renew),
+    Serve(Serve),
     Check(Check),
     Doctor(Doctor),
     Rollback(Rollback),
@@ -257,6 +259,23 @@ pub(crate) struct Renew {
     /// and services; SIGHUP makes it look at all settings again)
     #[arg(long = "loop", conflicts_with_all = ["names", "dry_run", "force", "max_wait"])]
     pub(crate) stay: bool,
+}
+
+/// Answer http-01 in front of an application that has port 80, until told to stop
+///
+/// What `issue` and `renew` of the same home present by http-01 is answered here; nothing is to be
+/// set for that. All else is passed on to the application unchanged, upgrades as of WebSockets
+/// included, but for X-Forwarded-For, to which the visitor's address is added, and
+/// X-Forwarded-Proto, which becomes `http` where it is missing. What lies below
+/// /.well-known/acme-challenge/ never reaches the application, so --webroot does not work behind it.
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// Where the application is now
+    #[arg(long, value_name = "http://HOST:PORT")]
+    pub(crate) upstream: Upstream,
+    /// Where to listen in its stead (repeat); [::] is every address, IPv6 and IPv4
+    #[arg(long, value_name = "ADDR:PORT", default_value = "[::]:80", action = ArgAction::Append)]
+    pub(crate) listen: Vec<SocketAddr>,
 }
 
 /// Say whether certificates are valid, fresh and whole, as a monitoring plugin
@@ -452,7 +471,7 @@ pub(crate) enum Drill {
 pub(crate) struct DrillCa {
     /// Where to listen (loopback only)
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
-    pub(crate) listen: std::net::SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Port http-01 validation connects to
     #[arg(long, value_name = "N", default_value_t = 80)]
     pub(crate) http_01_port: u16,

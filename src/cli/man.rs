@@ -50,11 +50,15 @@ deploy hooks, RENEWED_LINEAGE (the directory of the certificate), RENEWED_DOMAIN
 ACMEAGENT_GENERATION, ACMEAGENT_FINGERPRINT, ACMEAGENT_LIVE_DIR and ACMEAGENT_JSON (a file with \
 the particulars); for post hooks RENEWED_DOMAINS and FAILED_DOMAINS.";
 
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: [(&str, &str); 7] = [
     ("acmeagent --home ./try issue -d 127.0.0.1 --ca embedded", "try it out: no root, no network"),
     (
         "acmeagent issue -d www.example.com -w /var/www/html --agree-tos --deploy-hook \"systemctl reload nginx\"",
         "a certificate from Let\u{2019}s Encrypt for a running web server",
+    ),
+    (
+        "acmeagent serve --upstream http://127.0.0.1:8080",
+        "answers for an application that had port 80",
     ),
     ("acmeagent renew", "what a timer runs every half hour"),
     ("acmeagent renew --plan", "what it will do when and why; nothing is asked or changed"),

@@ -20,6 +20,7 @@ mod renew;
 pub(crate) mod report;
 mod revoke;
 mod rollback;
+mod serve;
 mod snapshot;
 mod status;
 
@@ -56,6 +57,7 @@ fn dispatch(context: &Context, verb: Verb) -> ExitCode {
         Verb::Issue(args) => issue::run(context, &args),
         Verb::Renew(args) if args.stay => return renew::stay::ever(context, &args),
         Verb::Renew(args) => renew::run(context, &args),
+        Verb::Serve(args) => return serve::run(context, &args),
         Verb::Check(args) => return check::run(context, &args),
         Verb::Doctor(args) => return doctor::run(context, &args),
         Verb::Rollback(args) => rollback::run(context, &args),
@@ -75,6 +77,7 @@ impl Verb {
         match self {
             Self::Issue(_) => "issue",
             Self::Renew(_) => "renew",
+            Self::Serve(_) => "serve",
             Self::Check(_) => "check",
             Self::Doctor(_) => "doctor",
             Self::Rollback(_) => "rollback",

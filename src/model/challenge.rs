@@ -79,6 +79,12 @@ impl KeyAuthorization {
         Self(format!("{}.{thumbprint}", token.as_str()))
     }
 
+    /// Reads what [`Self::new`] makes of a token and a base64url text; refuses all else.
+    pub(crate) fn parse(token: &Token, text: &str) -> Option<Self> {
+        let thumbprint = text.strip_prefix(token.as_str())?.strip_prefix('.')?;
+        Token::parse(thumbprint).map(|thumbprint| Self::new(token, thumbprint.as_str()))
+    }
+
     /// What http-01 serves as the body.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
@@ -158,6 +164,16 @@ mod tests {
         let hex = "653471d42925d7eb4cd39a39cda8b34d3034c94cb90067ab78c8123560ba2e5f";
         assert_eq!(HEXLOWER.encode(&answer.digest()), hex);
         assert!(!format!("{answer:?}").contains("eva"));
+    }
+
+    #[test]
+    fn only_key_authorizations_of_the_token_are_read() {
+        let token = Token::parse("token").unwrap();
+        let read = |text| KeyAuthorization::parse(&token, text);
+        assert!(read("token.abc") == Some(KeyAuthorization::new(&token, "abc")));
+        for bad in ["", "token", "token.", "other.abc", "token.a b", "token.abc\n", "token.a.b"] {
+            assert!(read(bad).is_none(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -16,8 +16,9 @@ type Shared<T> = Mutex<HashMap<(Listen, u16), Arc<T>>>;
 
 /// The listeners of this process, one for each address and port, opened only while needed, and its
 /// hands in web roots.
-#[derive(Default)]
 pub(crate) struct Solvers {
+    /// Where a `serve` of this home takes answers.
+    desk: PathBuf,
     http01: Shared<Standalone>,
     tls_alpn01: Shared<TlsAlpn>,
     webroots: Mutex<HashMap<PathBuf, Weak<Webroot>>>,
@@ -42,6 +43,12 @@ impl Chosen {
 }
 
 impl Solvers {
+    /// Opens nothing yet. `desk` is where a `serve` of this home would take answers.
+    pub(crate) fn new(desk: PathBuf) -> Self {
+        let (http01, tls_alpn01, webroots) = Default::default();
+        Self { desk, http01, tls_alpn01, webroots }
+    }
+
     /// The solver of `kind` as it is wanted; `None` where this build has none.
     ///
     /// `any_port` says that the CA can be told the port: then a free one does unless one is given.
@@ -61,7 +68,8 @@ impl Solvers {
             }
             (ChallengeKind::Http01, Http01::Standalone { address, port }) => {
                 let port = or_default(*port, 80);
-                let solver = shared(&self.http01, listen(*address), port, Standalone::new);
+                let standalone = |listen, port| Standalone::new(listen, port, self.desk.clone());
+                let solver = shared(&self.http01, listen(*address), port, standalone);
                 let its_port = Arc::clone(&solver);
                 Ok(Some(Chosen { solver, port: Arc::new(move || its_port.port()) }))
             }

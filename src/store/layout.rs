@@ -201,6 +201,11 @@ impl Layout {
         self.state_dir().join("ledger")
     }
 
+    /// The socket at which a `serve` of this home takes answers to challenges.
+    pub(crate) fn desk(&self) -> PathBuf {
+        self.state_dir().join("serve.sock")
+    }
+
     pub(crate) fn locks_dir(&self) -> PathBuf {
         self.store.join("locks")
     }
@@ -215,6 +220,10 @@ impl Layout {
 
     pub(crate) fn index_lock(&self) -> PathBuf {
         self.locks_dir().join(".index")
+    }
+
+    pub(crate) fn desk_lock(&self) -> PathBuf {
+        self.locks_dir().join(".serve")
     }
 
     pub(crate) fn ledger_lock(&self) -> PathBuf {
@@ -293,8 +302,8 @@ mod tests {
                 let moved = [layout.live_next(&name), layout.live_old(&name), layout.snapshot_next(&name)];
                 own.into_iter().chain(temporaries).chain(moved).collect::<Vec<_>>()
             };
-            let shared = [layout.index(), layout.ledger()];
-            let locks = [layout.index_lock(), layout.ledger_lock()];
+            let shared = [layout.index(), layout.ledger(), layout.desk()];
+            let locks = [layout.index_lock(), layout.ledger_lock(), layout.desk_lock()];
             let mut theirs = paths(&b);
             theirs.extend(shared.iter().map(|path| temporary(path)));
             theirs.extend(shared.into_iter().chain(locks));

@@ -53,6 +53,12 @@ impl AccountLock {
     }
 }
 
+/// Proof that this process alone serves in front for the home. Dropping it unlocks.
+#[derive(Debug)]
+pub(crate) struct DeskLock {
+    _file: LockFile,
+}
+
 /// How long a wait for a lock sleeps between two looks.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -67,6 +73,17 @@ impl Store {
         let held = self.disk.lock(&self.layout.lock(name))?;
         let file = held.map_err(|holder| StoreError::Locked { what: name.to_string(), holder })?;
         Ok(Lock { name: name.clone(), _file: file })
+    }
+
+    /// Takes the desk at which answers to challenges are handed over, without waiting.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] with the pid of the process that serves.
+    pub(crate) fn lock_desk(&self) -> Result<DeskLock, StoreError> {
+        let held = self.disk.lock(&self.layout.desk_lock())?;
+        let what = || "the place in front of an application".to_owned();
+        let file = held.map_err(|holder| StoreError::Locked { what: what(), holder })?;
+        Ok(DeskLock { _file: file })
     }
 
     /// Takes the accounts of a CA, waiting at most `patience`. Blocks the thread.
