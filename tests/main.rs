@@ -37,6 +37,7 @@ mod permissions;
 mod powercut;
 mod renew;
 mod rollback;
+mod servers;
 mod snapshot;
 mod stay;
 mod support;

@@ -7,7 +7,8 @@ set -u
 cd "$(dirname "$0")/.." || exit 0
 tools=$PWD/.cache/tools
 pebble=v2.10.1
-PATH=$tools/bin:/usr/local/sbin:/usr/sbin:/sbin:$PATH
+# Debian keeps the programs of PostgreSQL apart, by version.
+PATH=$tools/bin:/usr/local/sbin:/usr/sbin:/sbin:$PATH$(printf ':%s' /usr/lib/postgresql/*/bin)
 export PATH
 mkdir -p "$tools/bin"
 
@@ -18,11 +19,18 @@ cannot() { printf 'setup: cannot install %s: %s\n' "$1" "$2"; }
 # The last line a failed installer said.
 reason() { tail -n 1 "$tools/log" | cut -c 1-200; }
 
+install() {
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@" \
+        >"$tools/log" 2>&1 </dev/null
+}
+
 # Programs of the distribution, as program:package.
 missing=
 for pair in nginx:nginx-light openssl:openssl strace:strace faketime:faketime curl:curl \
     haproxy:haproxy unshare:util-linux named:bind9 dnssec-signzone:bind9-utils ip:iproute2 \
-    mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs mount:mount; do
+    mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs mount:mount \
+    apache2:apache2 postfix:postfix dovecot:dovecot-imapd initdb:postgresql mosquitto:mosquitto \
+    caddy:caddy shellcheck:shellcheck; do
     have "${pair%%:*}" || missing="$missing ${pair#*:}"
 done
 if [ -n "$missing" ]; then
@@ -32,9 +40,17 @@ if [ -n "$missing" ]; then
         cannot "${missing# }" 'only root may use apt-get'
     else
         apt-get -qq update >"$tools/log" 2>&1 || cannot 'new package lists' "$(reason)"
-        for package in $missing; do
-            DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
-                install "$package" >"$tools/log" 2>&1 </dev/null || cannot "$package" "$(reason)"
+        # The servers among them are for the tests to start, not for the distribution.
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e $policy ]; then
+            trap 'rm -f $policy' EXIT
+            trap 'exit 1' HUP INT TERM
+            printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy
+        fi
+        # All at once; one by one only where that fails, to be left without as little as possible.
+        # shellcheck disable=SC2086
+        install $missing || for package in $missing; do
+            install "$package" || cannot "$package" "$(reason)"
         done
     fi
 fi
