@@ -932,7 +932,7 @@ _acmeagent() {
             return 0
             ;;
         acmeagent__subcmd__issue)
-            opts="-d -m -w -q -v -h --domains --domain --cert-name --dry-run --force-renewal --force --ca --server --staging --ca-root --eab-kid --eab-hmac-key --eab-hmac-key-file --email --agree-tos --preferred-profile --profile --required-profile --preferred-chain --challenge --webroot --standalone --http-01-address --http-01-port --tls-alpn-01-port --key-type --reuse-key --new-key --pre-hook --deploy-hook --post-hook --home --json --quiet --verbose --color --help"
+            opts="-d -m -w -q -v -h --domains --domain --cert-name --dry-run --force-renewal --force --ca --server --staging --ca-root --eab-kid --eab-hmac-key --eab-hmac-key-file --email --agree-tos --preferred-profile --profile --required-profile --preferred-chain --challenge --webroot --standalone --http-01-address --http-01-port --tls-alpn-01-port --key-type --reuse-key --new-key --target --verify --pre-hook --deploy-hook --post-hook --home --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1030,6 +1030,14 @@ _acmeagent() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verify)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --pre-hook)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1058,7 +1066,7 @@ _acmeagent() {
             return 0
             ;;
         acmeagent__subcmd__renew)
-            opts="-q -v -h --plan --dry-run --force --jobs --max-wait --loop --home --json --quiet --verbose --color --help"
+            opts="-q -v -h --plan --dry-run --force --approve --jobs --max-wait --loop --home --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -36,7 +36,7 @@ complete -c acmeagent -n "__fish_acmeagent_needs_command" -s V -l version -d 'Pr
 complete -c acmeagent -n "__fish_acmeagent_needs_command" -f -a "issue" -d 'Get a certificate, put it to use, and remember how: `renew` then needs no flags'
 complete -c acmeagent -n "__fish_acmeagent_needs_command" -f -a "renew" -d 'Renew what is due (to be run by a timer or cron, every half hour)'
 complete -c acmeagent -n "__fish_acmeagent_needs_command" -f -a "serve" -d 'Answer http-01 in front of an application that has port 80, until told to stop'
-complete -c acmeagent -n "__fish_acmeagent_needs_command" -f -a "check" -d 'Say whether certificates are valid, fresh and whole, as a monitoring plugin'
+complete -c acmeagent -n "__fish_acmeagent_needs_command" -f -a "check" -d 'Say whether certificates are valid, fresh, whole and served, as a monitoring plugin'
 complete -c acmeagent -n "__fish_acmeagent_needs_command" -f -a "doctor" -d 'Find out why the next renewal would fail, before a CA is asked for anything'
 complete -c acmeagent -n "__fish_acmeagent_needs_command" -f -a "rollback" -d 'Put an earlier certificate back in service, and keep it there until told otherwise'
 complete -c acmeagent -n "__fish_acmeagent_needs_command" -f -a "snapshot" -d 'Take, verify and restore copies of what is in service'
@@ -65,6 +65,8 @@ complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l http-01-ad
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l http-01-port -d 'Port to listen on for http-01 (default 80)' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l tls-alpn-01-port -d 'Port to listen on for tls-alpn-01 (default 443)' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l key-type -d 'Kind of key: p256, p384, rsa2048, rsa3072 or rsa4096 (default p256)' -r
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l target -d 'Put the certificate to use there: nginx, haproxy:SOCKET, rustls:SOCKET, copy:DIR, systemd:UNIT, hook:COMMAND, or a [[target]] of the settings (repeat, in order)' -r
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l verify -d 'Look there whether the new certificate is served, and put the old one back if it is not (repeat; smtp://, imap:// or postgres:// before HOST:PORT where TLS does not come first)' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l pre-hook -d 'Run before the first order (repeat)' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l deploy-hook -d 'Run to put a new certificate to use (repeat); if it fails, the old one is put back' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l post-hook -d 'Run after the last order, whatever came of it (repeat)' -r
@@ -92,6 +94,7 @@ never\t''"
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l plan -d 'Say what would be done when and why, and what it would take of the CA\'s limits; do nothing'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l dry-run -d 'Rehearse with the CA\'s staging environment; keep and deploy nothing'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l force -d 'Renew although nothing is due'
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l approve -d 'Let deploys go on that wait for approval'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l loop -d 'Stay until told to stop, and renew each certificate at its exact instant (for containers and services; SIGHUP makes it look at all settings again)'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -l json -d 'Print one JSON document on standard output'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand renew" -s q -l quiet -d 'Say nothing but errors'
@@ -107,7 +110,7 @@ complete -c acmeagent -n "__fish_acmeagent_using_subcommand serve" -l json -d 'P
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand serve" -s q -l quiet -d 'Say nothing but errors'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand serve" -s v -l verbose -d 'Say more: each step and how long it took'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c acmeagent -n "__fish_acmeagent_using_subcommand check" -l connect -d 'Look at what this endpoint serves' -r
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand check" -l connect -d 'Look at what this endpoint serves; with smtp://, imap:// or postgres:// in front, TLS begins there as that protocol has it' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand check" -l servername -d 'Name to ask the endpoint for (default: its host)' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand check" -l file -d 'Look at this certificate file (PEM)' -r -F
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand check" -l key -d 'Private key that must match --file' -r -F
@@ -318,7 +321,7 @@ complete -c acmeagent -n "__fish_acmeagent_using_subcommand generate; and __fish
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand help; and not __fish_seen_subcommand_from issue renew serve check doctor rollback snapshot status revoke delete account drill generate help" -f -a "issue" -d 'Get a certificate, put it to use, and remember how: `renew` then needs no flags'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand help; and not __fish_seen_subcommand_from issue renew serve check doctor rollback snapshot status revoke delete account drill generate help" -f -a "renew" -d 'Renew what is due (to be run by a timer or cron, every half hour)'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand help; and not __fish_seen_subcommand_from issue renew serve check doctor rollback snapshot status revoke delete account drill generate help" -f -a "serve" -d 'Answer http-01 in front of an application that has port 80, until told to stop'
-complete -c acmeagent -n "__fish_acmeagent_using_subcommand help; and not __fish_seen_subcommand_from issue renew serve check doctor rollback snapshot status revoke delete account drill generate help" -f -a "check" -d 'Say whether certificates are valid, fresh and whole, as a monitoring plugin'
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand help; and not __fish_seen_subcommand_from issue renew serve check doctor rollback snapshot status revoke delete account drill generate help" -f -a "check" -d 'Say whether certificates are valid, fresh, whole and served, as a monitoring plugin'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand help; and not __fish_seen_subcommand_from issue renew serve check doctor rollback snapshot status revoke delete account drill generate help" -f -a "doctor" -d 'Find out why the next renewal would fail, before a CA is asked for anything'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand help; and not __fish_seen_subcommand_from issue renew serve check doctor rollback snapshot status revoke delete account drill generate help" -f -a "rollback" -d 'Put an earlier certificate back in service, and keep it there until told otherwise'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand help; and not __fish_seen_subcommand_from issue renew serve check doctor rollback snapshot status revoke delete account drill generate help" -f -a "snapshot" -d 'Take, verify and restore copies of what is in service'

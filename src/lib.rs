@@ -10,9 +10,9 @@
 //! |---|---|---|
 //! | 8 | `cli` | people: arguments, reports, exit codes |
 //! | 7 | `doctor`, `drill` | why a renewal would fail; an ACME CA of our own, to rehearse against |
-//! | 6 | `agent` | wiring: real clocks, disks, CAs; one pass over what is due, or one after another |
+//! | 6 | `agent` | wiring: real clocks, disks, CAs, servers; one pass over what is due, or one after another |
 //! | 5 | `pipeline`, `config` | one certificate's walk from wanted to served; files to settings |
-//! | 4 | `store`, `acme`, `challenge`, `deploy`, `probe` | one part of the world each, and not each other |
+//! | 4 | `store`, `acme`, `challenge`, `deploy`, `probe` | one part of the world each, and not each other: the disk, the CA, who answers it, servers, what clients see |
 //! | 3 | `schedule`, `pipeline::machine` | judgement: when, and what may follow what |
 //! | 2 | `certificate` | chains and keys, parsed or refused |
 //! | 1 | `model` | the nouns |
@@ -26,8 +26,40 @@
 //! crash left, asks the CA for its renewal window and lets `schedule::due` decide. If it is time, a
 //! run walks through the states of `pipeline::machine`: the key is stored before anything is ordered,
 //! the order's URL before it is finalized; what comes back is archived, read back from the disk and
-//! judged by `certificate`; a snapshot is taken; one exchange of two directories makes it live; hooks
-//! put it to use. From the snapshot on any failure goes back to what was live before.
+//! judged by `certificate`; then it is deployed.
+//!
+//! # A deploy
+//! A deploy is a transaction over servers that know of none: prepare, change, look, keep or undo.
+//! From Snapshot on any failure goes back to what was live before.
+//!
+//! | state | hands | what is done |
+//! |---|---|---|
+//! | Snapshot | `pipeline::rollout` | every target stages, or refuses; a baseline is taken; the way back is stored |
+//! | Deploy | `pipeline::deploy` | in the first step the switch: one exchange of two directories; in each, its targets activate |
+//! | Verify | `pipeline::verify` | handshakes at every place: the new certificate, and nothing wrong that was not before |
+//! | Soak | `pipeline::soak` | watched for a while, by handshakes and by what servers count of their clients'; then the next step |
+//! | RollBack | `pipeline::back` | the switch undone, targets restored, the last first, and looked at again |
+//!
+//! **All targets stage before the switch**, and not each before its step: to refuse is free until
+//! then. A broken configuration, a key that a server could not read or a socket that is away then
+//! cost nothing but time, and no step of a rollout is undone for what could have been known before
+//! the first. A first generation is not held up by a refusal, for there is nothing to protect.
+//!
+//! Who does what is strictly apart. A `deploy::Target` stages, activates and restores, and never says
+//! whether it was good; `probe` looks as a client does and judges purely, against what was there
+//! before; `schedule::rollout` says which steps there are and how long each may take, for the old
+//! certificate's life bounds them all; only the pipeline knows all three. What was wrong decides what
+//! follows: a certificate that clients cannot accept is marked bad and another is ordered, a server
+//! that did not take it gets the same one again from the queue of the store.
+//!
+//! **The journal** is `Intent` in the state file: from where, to where, the snapshot, and the
+//! `Rollout` with its steps, how far it is, until when it soaks, what was seen before, and once it is
+//! being undone, why. It is written before each act, so a run that was cut off goes on in the
+//! direction it had, and a soak needs no process: the next run reads until when it lasts. A rollout
+//! keeps the steps it began with, whatever becomes of the settings.
+//!
+//! `reload/` is the other end of the target `rustls`: a crate of its own that servers link, without a
+//! line of this one. What the two agree on is `reload/SOCKET.md`.
 //!
 //! # Not too often, not too late
 //! `schedule::budget` models what a CA allows as buckets; `store::ledger` remembers what was taken
@@ -50,8 +82,11 @@
 //! socket in the store and hold no lock for it; where it is not, they listen themselves.
 //!
 //! # Where things are said once
-//! Paths in `store::layout`, CAs in `acme::ca`, their limits in `schedule::limits`, exit codes in `cli::exit`, the command line in
-//! `cli::args`, environment of hooks in `deploy::hook`.
+//! Paths in `store::layout`, CAs in `acme::ca`, their limits in `schedule::limits`, exit codes in
+//! `cli::exit`, the command line in `cli::args`, the keys of the settings in `config::keys`, from
+//! settings to targets in `agent::targets`, the environment of hooks in `deploy::hook`, what holds a
+//! deploy back in `agent::plan::hold`, what is wrong with a served certificate in
+//! `probe::judge::flaws`.
 
 mod acme;
 mod agent;

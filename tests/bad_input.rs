@@ -81,7 +81,53 @@ fn the_command_line() {
             2,
             &["--standalone", "--webroot"],
         ),
+        (&["renew", "--approve"], 2, &["<NAME>"]),
+        (&["renew", "--approve", "--plan", "a.example"], 2, &["--approve", "--plan"]),
+        (&["renew", "--approve", "--dry-run", "a.example"], 2, &["--approve", "--dry-run"]),
     ]);
+}
+
+#[test]
+fn targets_and_where_they_are_seen() {
+    let issue = ["issue", "-d", "x.example", "--ca", "embedded"];
+    let wrong: [(&[&str], &[&str]); 11] = [
+        (&["--target", "haproxy"], &["haproxy:SOCKET"]),
+        (&["--target", "nginx:/etc/nginx"], &["nginx takes no argument", "[[target]]"]),
+        (&["--target", "haproxy:192.0.2.1:9999"], &["192.0.2.1:9999", "loopback"]),
+        (&["--target", "k8s_secret:tls"], &["k8s_secret", "known are nginx, haproxy, rustls"]),
+        (&["--target", "hook:a | b"], &["shell"]),
+        (&["--target", "ngnix"], &["no [[target]] named ngnix", "hint: did you mean nginx?"]),
+        (&["--target", "web"], &["no [[target]] named web", "hint: known are nginx, haproxy:SO"]),
+        (&["--target", "copy:tls", "--target", "copy:./tls"], &["/tls is listed twice"]),
+        (
+            &["--target", "hook:true", "--deploy-hook", "true"],
+            &["the target hook:true is listed twice"],
+        ),
+        (&["--verify", "a.example:0"], &["a.example:0", "1 to 65535"]),
+        (&["--verify", "https://a.example"], &["https", "smtp"]),
+    ];
+    let words: Vec<Vec<&str>> =
+        wrong.iter().map(|(flags, _)| [&issue[..], flags].concat()).collect();
+    let cases: Vec<Case<'_>> =
+        words.iter().zip(&wrong).map(|(args, (_, says))| (&args[..], 2, *says)).collect();
+    refuses(&cases);
+}
+
+/// What the defaults of the machine say, the flags of one certificate can contradict.
+#[test]
+fn waves_of_the_defaults() {
+    let agent = Agent::embedded();
+    let machine = r#"
+        [[target]]
+        name = "web"
+        kind = "nginx"
+        [[defaults.rollout.wave]]
+        targets = ["web"]
+    "#;
+    fs::write(agent.path("acmeagent.toml"), machine).unwrap();
+    let ran = agent.run(&["issue", "-d", "a.example", "--target", "wbe"]).exits(2);
+    let _ = ran.says(&["a wave names web, which is not among the targets", "did you mean wbe?"]);
+    assert_eq!(agent.generations("a.example"), 0);
 }
 
 #[test]
@@ -289,6 +335,10 @@ fn settings_with_a_mistake() {
         (good.replace("\"p256\"", "\"p265\""), "p265"),
         (good.replace("identifiers", "identifers"), "did you mean `identifiers`?"),
         (format!("{good}\n[hook]\n"), "did you mean `hooks`?"),
+        (format!("targets = [\"haprxoy:/a\"]\n{good}"), "did you mean \"haproxy\"?"),
+        (format!("{good}\n[verify]\nneeded = 9\n"), "9 of 5 `attempts` cannot agree"),
+        (format!("{good}\n[rollout]\nsoak = \"1m\"\n"), "belongs into [[rollout.wave]]"),
+        (format!("{good}\n[[rollout.wave]]\ntargets = [\"web\"]\n"), "a wave names web"),
         (good.replace('[', "("), "not valid TOML"),
         (format!("{good}\u{0}"), "not valid TOML"),
     ] {

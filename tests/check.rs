@@ -1,5 +1,7 @@
 //! `check`: what a monitoring system asks, in its exit codes and formats.
 
+mod served;
+
 use std::fs;
 
 use crate::need;

@@ -99,7 +99,7 @@ fn what_is_live_survives_an_issue_that_fails_without_settings() {
     issued(&agent, 0);
     fs::remove_file(agent.path(&format!("certificates/{NAME}.toml"))).unwrap();
     let path = agent.path(&format!("state/{NAME}.json"));
-    let newer = fs::read_to_string(&path).unwrap().replace("\"schema\": 2", "\"schema\": 99");
+    let newer = fs::read_to_string(&path).unwrap().replace("\"schema\": 3", "\"schema\": 99");
     fs::write(&path, newer).unwrap();
     let _ = agent.run(&["issue", "-d", NAME, "--ca", "embedded"]).exits(2).says(&["newer version"]);
     agent.assert_live_pair(NAME);

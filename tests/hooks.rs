@@ -258,5 +258,9 @@ fn what_the_hook_printed_is_told_when_going_back_fails_too() {
     script(&hook, "echo no server here >&2; exit 3");
     let _ = agent.run(&["issue", "-d", NAME, "--deploy-hook", hook.to_str().unwrap()]).exits(0);
     let ran = agent.run(&["renew", "--force"]).exits(9);
-    let _ = ran.says(&["going back failed too", "no server here", "then run `acmeagent renew"]);
+    let _ = ran.says(&[
+        "going back failed too",
+        "no server here",
+        "then run: acmeagent renew a.example",
+    ]);
 }

@@ -8,11 +8,13 @@ mod account;
 mod bad_input;
 mod bad_names;
 mod cadence;
+mod canary;
 mod certbot;
 mod check;
 mod clock;
 #[cfg(target_arch = "x86_64")]
 mod crash;
+mod deploy;
 mod deploy_queue;
 #[cfg(target_arch = "x86_64")]
 mod disk;
@@ -37,6 +39,7 @@ mod permissions;
 mod powercut;
 mod renew;
 mod rollback;
+mod rollout;
 mod servers;
 mod snapshot;
 mod stay;

@@ -1,7 +1,10 @@
 //! `rollback`: an earlier generation back in service, and held there.
 
+use std::fs;
+
 use crate::need;
 use crate::support::agent::Agent;
+use crate::support::script;
 
 const NAME: &str = "a.example";
 
@@ -111,12 +114,53 @@ fn an_expired_one_only_by_force() {
 fn a_revoked_one_only_by_force() {
     let agent = with_generations(2);
     let _ = agent.run(&["revoke", NAME, "--generation", "1", "--reason", "superseded"]).exits(0);
+    let _ = agent.run(&["rollback", NAME, "--list"]).exits(0).shows(&["revoked", ": superseded"]);
     let ran = agent.run(&["rollback", NAME, "--to", "1"]).exits(11);
     let _ = ran.says(&["generation 1 is marked bad", "--force"]);
     let _ = agent.run(&["rollback", NAME]).exits(2).says(&["no earlier generation"]);
     assert_eq!(live(&agent), 2);
     let _ = agent.run(&["rollback", NAME, "--to", "1", "--force"]).exits(0);
     assert_eq!(live(&agent), 1);
+}
+
+/// Why it is not served is listed as long as it is not.
+#[test]
+fn what_became_of_each() {
+    let agent = with_generations(1);
+    let code = agent.path("code");
+    let hook = agent.path("hook");
+    script(&hook, &format!("exit $(cat {})", code.display()));
+    fs::write(&code, "0").unwrap();
+    let _ = agent.run(&["issue", "-d", NAME, "--deploy-hook", hook.to_str().unwrap()]).exits(0);
+    fs::write(&code, "1").unwrap();
+    let _ = agent.run(&["renew", "--force"]).exits(9);
+    let listed = |agent: &Agent| agent.run(&["rollback", NAME, "--list"]).exits(0);
+    let _ = listed(&agent).shows(&["queued", "next attempt in", "hook ended with exit code 1"]);
+    let _ = agent.run(&["renew", "--force"]).exits(9);
+    let (_, document) = agent.json(&["rollback", NAME, "--list"]);
+    let of = |number: usize, key: &str| document["generations"][number - 1][key].clone();
+    assert_eq!([of(1, "fate"), of(2, "fate"), of(3, "fate")], ["live", "rolled_back", "queued"]);
+    assert_eq!([of(1, "live"), of(3, "live")], [true, false]);
+    assert!(of(2, "why").as_str().unwrap().ends_with("ended with exit code 1"), "{document}");
+
+    fs::write(&code, "0").unwrap();
+    let _ = agent.run(&["renew", NAME]).exits(0);
+    let (_, document) = agent.json(&["rollback", NAME, "--list"]);
+    let newest = &document["generations"][2];
+    assert_eq!((&newest["fate"], &newest["why"]), (&"live".into(), &serde_json::Value::Null));
+}
+
+/// Forced in vain, a generation that is marked bad is no better than before.
+#[test]
+fn a_bad_one_that_was_not_taken_stays_bad() {
+    let agent = with_generations(2);
+    let _ = agent.run(&["revoke", NAME, "--generation", "1", "--reason", "superseded"]).exits(0);
+    let bad = agent.facts(NAME)["bad"].clone();
+    assert_ne!(bad.to_string(), "[]");
+    let _ = agent.run(&["issue", "-d", NAME, "--deploy-hook", "/bin/false"]).exits(0);
+    let ran = agent.run(&["rollback", NAME, "--to", "1", "--force"]);
+    assert_ne!(ran.code, 0, "{ran:?}");
+    assert_eq!((live(&agent), agent.facts(NAME)["bad"].clone()), (2, bad));
 }
 
 /// The second half of a roll-back is the server; when it does not take the old one, nothing is said
@@ -128,6 +172,7 @@ fn a_hook_that_fails_on_the_way_back() {
     let ran = agent.run(&["rollback", NAME]);
     assert_ne!(ran.code, 0, "{ran:?}");
     assert!(ran.stderr.contains("/bin/false ended with exit code 1"), "{ran:?}");
+    assert!(ran.stderr.contains(&format!("acmeagent rollback {NAME} --to 2")), "{ran:?}");
     let (_, document) = agent.json(&["status"]);
     assert_eq!(document["certificates"][0]["pinned"], false, "{ran:?}");
 }

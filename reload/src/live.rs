@@ -17,7 +17,7 @@ use crate::table::{Challenge, ChangeError, Entry, Table};
 /// `alpn_protocols` if it is to answer tls-alpn-01.
 pub const ACME_TLS_ALPN: &[u8] = b"acme-tls/1";
 
-/// What a server may want to write into its log; see [`Builder::on_change`].
+/// What a server may want to write into its log; see [`on_change`](crate::Builder::on_change).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Change<'a> {

@@ -6,6 +6,7 @@ use nix::unistd::{Group, User};
 
 use super::forecast::{expected_exemption, renews};
 use super::plan::{Standing, Why, at_once};
+use super::targets::{targets, verification};
 use super::work::{Done, Ended, Wish};
 use super::{Agent, Trouble};
 use crate::certificate::Refusal;
@@ -19,6 +20,7 @@ use crate::schedule::budget::{Relief, Request, Shortage};
 use crate::schedule::choose_ca::choose;
 use crate::schedule::ladder::Rung;
 use crate::store::disk::Access;
+use crate::store::journal::Rollout;
 use crate::store::lock::Lock;
 
 /// What the walks of one attempt left to tell.
@@ -263,7 +265,7 @@ impl Agent {
             authority,
             application: application.cloned().unwrap_or_default(),
             name: &wish.name,
-            wanted: wanted(&wish.settings, identifiers)?,
+            wanted: self.wanted(&wish.settings, identifiers)?,
             lock,
             task: *task,
             pressure: *pressure,
@@ -272,6 +274,9 @@ impl Agent {
             usable: Vec::new(),
             phases: Vec::new(),
             ari_exempt: None,
+            rollout: Rollout::default(),
+            touched: Vec::new(),
+            turn: None,
         };
         let outcome = run.walk().await;
         let Run { new_settings, phases, ari_exempt, .. } = run;
@@ -280,6 +285,30 @@ impl Agent {
         trail.unkept = new_settings.is_some();
         wish.new_settings = new_settings.or(wish.new_settings.take());
         Ok(outcome)
+    }
+
+    /// The settings as a run takes them.
+    pub(crate) fn wanted<'a>(
+        &self,
+        settings: &'a CertSettings,
+        identifiers: &'a [Identifier],
+    ) -> Result<Wanted<'a>, Trouble> {
+        let main = self.authorities.main();
+        Ok(Wanted {
+            identifiers,
+            profile: settings.profile.as_ref(),
+            preferred_chain: settings.preferred_chain.as_deref(),
+            key_type: settings.key_type,
+            reuse_key: settings.reuse_key,
+            challenges: &settings.challenges,
+            http01: &settings.http01,
+            tls_alpn01_port: settings.tls_alpn01_port,
+            targets: targets(settings, main)?,
+            deploy_hooks: &settings.hooks.deploy,
+            verification: verification(settings, main),
+            rollout: &settings.rollout,
+            access: access(settings)?,
+        })
     }
 
     /// Whether what was just issued is not valid at the time the CA says it is, so that our own clock
@@ -310,25 +339,6 @@ fn to_certify(settings: &CertSettings, standing: &Standing, rung: Rung) -> Vec<I
     let good = settings.identifiers.iter().filter(|one| !bad.contains(one)).cloned();
     let good: Vec<Identifier> = good.collect();
     if splits && !good.is_empty() { good } else { settings.identifiers.clone() }
-}
-
-/// The settings as a run takes them.
-pub(crate) fn wanted<'a>(
-    settings: &'a CertSettings,
-    identifiers: &'a [Identifier],
-) -> Result<Wanted<'a>, Trouble> {
-    Ok(Wanted {
-        identifiers,
-        profile: settings.profile.as_ref(),
-        preferred_chain: settings.preferred_chain.as_deref(),
-        key_type: settings.key_type,
-        reuse_key: settings.reuse_key,
-        challenges: &settings.challenges,
-        http01: &settings.http01,
-        tls_alpn01_port: settings.tls_alpn01_port,
-        deploy_hooks: &settings.hooks.deploy,
-        access: access(settings)?,
-    })
 }
 
 /// Owner, group and mode as numbers.

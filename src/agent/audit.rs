@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::cadence::OFTEN_ENOUGH;
 use super::plan::Standing;
-use super::{Agent, Trouble};
+use super::{Agent, Trouble, underway};
 use crate::certificate::{Chain, Expectation, Key, Roots, pair_matches, verify_served};
 use crate::config::cert::CertSettings;
 use crate::model::finding::{Finding, Severity};
@@ -118,34 +118,39 @@ impl Findings {
 }
 
 impl Agent {
-    /// Inspects a certificate of ours: settings, files, dates, plans, failures, pins.
+    /// Inspects what is stored of a certificate of ours: settings, files, dates, plans, failures,
+    /// pins. `None` if the store is too damaged to tell how it stands.
     ///
     /// With `roots` the chain must lead to them; without, only hold together.
-    pub(crate) fn audit(
+    pub(super) fn audit(
         &self,
         name: &CertName,
+        settings: Option<&CertSettings>,
         roots: Option<&Roots>,
-    ) -> Result<Vec<Finding>, Trouble> {
+        findings: &mut Findings,
+    ) -> Result<Option<Standing>, Trouble> {
         let now = self.hands.clock.now();
-        let mut findings = Findings::about(name.to_string());
         let standing = match self.standing(name) {
             Err(Trouble::Cause(crate::pipeline::Cause::Store(
                 error @ StoreError::Damaged { .. },
             ))) => {
                 findings.add(Severity::Critical, "store", error.to_string());
                 findings.hint(format!("`acmeagent renew {name}` mends it"));
-                return Ok(findings.found);
+                return Ok(None);
             }
             standing => standing?,
         };
-        let settings = self.settings(name)?.map(|(settings, _)| settings);
-        self.audit_live(name, &standing, roots, &mut findings)?;
-        self.audit_plans(&standing, settings.as_ref(), &mut findings, now);
+        self.audit_live(name, &standing, roots, findings)?;
+        audit_advice(&standing, findings, now);
+        self.audit_plans(&standing, settings, findings, now);
+        if let Some(settings) = settings {
+            underway::judge(name, &standing, settings, now, findings);
+        }
         if let Some(too_coarse) = self.too_coarse(&standing) {
             findings.add(Severity::Warning, "cadence", too_coarse.to_string());
             findings.hint(OFTEN_ENOUGH);
         }
-        Ok(findings.found)
+        Ok(Some(standing))
     }
 
     fn audit_live(
@@ -242,5 +247,18 @@ impl Agent {
             findings.add(Severity::Critical, "silence", text);
             findings.hint(TIMER);
         }
+    }
+}
+
+/// Judges what the CA last advised of the live certificate: a window that is over says that it is
+/// about to be revoked, or should have been replaced for another reason.
+fn audit_advice(standing: &Standing, findings: &mut Findings, now: Timestamp) {
+    let Some((_, meta)) = &standing.live else { return };
+    let ari = standing.facts.ari.as_ref().filter(|ari| meta.ari_id.as_ref() == Some(&ari.cert_id));
+    let Some(ari) = ari.filter(|ari| ari.window.end().plus(LATE) < now) else { return };
+    let text = format!("its CA wanted it replaced by {}", ari.window.end());
+    findings.add(Severity::Warning, "ari", text);
+    if let Some(url) = &ari.explanation_url {
+        findings.hint(format!("{url} explains it"));
     }
 }

@@ -55,6 +55,11 @@ pub(crate) struct Authorities {
 type Reached = (String, Option<PathBuf>);
 
 impl Authorities {
+    /// The machine's settings.
+    pub(crate) fn main(&self) -> &MainSettings {
+        &self.main
+    }
+
     pub(crate) fn new(main: MainSettings, clock: Arc<dyn Clock>, launch: Launch) -> Self {
         Self { main, clock, launch, embedded: OnceCell::new(), known: Mutex::default() }
     }

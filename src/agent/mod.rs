@@ -11,16 +11,19 @@ pub(crate) mod home;
 mod hooks_once;
 mod plan;
 pub(crate) mod put_back;
+pub(crate) mod reconcile;
 mod record;
 mod revoke;
 pub(crate) mod serve;
 mod standing;
+mod targets;
 pub(crate) mod tick;
 mod trouble;
+pub(crate) mod underway;
 mod work;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::watch;
 
@@ -37,7 +40,6 @@ use clock::Corrected;
 use hooks_once::HooksOnce;
 use tick::LookedAt;
 
-pub(crate) use attempt::wanted;
 pub(crate) use plan::{Insistence, Standing};
 pub(crate) use trouble::Trouble;
 pub(crate) use work::{Done, Ended, Wish};
@@ -72,7 +74,8 @@ impl Agent {
         let clock: Arc<dyn Clock> = Arc::<Corrected>::clone(&corrected);
         let authorities = Authorities::new(main, Arc::clone(&clock), launch);
         let solvers = Solvers::new(store.layout().desk());
-        let hands = Hands { store, clock, sink, solvers, stop };
+        let (turns, system_roots, revocations) = (Arc::default(), OnceLock::new(), OnceLock::new());
+        let hands = Hands { store, clock, sink, solvers, stop, turns, system_roots, revocations };
         Self {
             hands,
             authorities,

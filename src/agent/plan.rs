@@ -47,6 +47,8 @@ pub(crate) enum Why {
     Forced,
     /// A generation is waiting to be put to use.
     Undeployed,
+    /// It is live already, and its targets are others.
+    Retargeted,
     /// An earlier run was cut off with an order open, or in the middle of a switch.
     Interrupted,
 }
@@ -60,6 +62,7 @@ impl fmt::Display for Why {
             Self::Revoked => f.write_str("what was live is revoked"),
             Self::Forced => f.write_str("it was asked for"),
             Self::Undeployed => f.write_str("it was waiting to be put to use"),
+            Self::Retargeted => f.write_str("its targets have changed"),
             Self::Interrupted => f.write_str("an earlier run was interrupted"),
         }
     }
@@ -74,6 +77,10 @@ pub(crate) struct Insistence {
     pub(crate) by_hand: bool,
     /// The settings were changed in a way that wants another certificate.
     pub(crate) changed: bool,
+    /// The settings name other targets: what is live is to be put to use by them.
+    pub(crate) retargeted: bool,
+    /// Rollouts that wait for a person may go on.
+    pub(crate) approved: bool,
 }
 
 impl Insistence {
@@ -112,10 +119,15 @@ pub(crate) fn plan(
         }
         (None, None) => unreachable!("where nothing is held an order is wanted"),
     };
-    match (ordering, deployable(standing, insistence, now)) {
-        (Ok(why), _) => Plan::Do(order_or_stock(standing, now), why),
+    match (ordering, deployable(standing, settings, insistence, now)) {
+        (Ok(why), _) => Plan::Do(order_or_stock(standing, settings, insistence, now), why),
         (Err(_), Some(newest)) => Plan::Do(Task::Deploy(newest), Why::Undeployed),
-        (Err(waiting), None) => Plan::Wait(waiting),
+        (Err(waiting), None) => match &standing.live {
+            Some((live, _)) if insistence.retargeted => {
+                Plan::Do(Task::Deploy(*live), Why::Retargeted)
+            }
+            _ => Plan::Wait(waiting),
+        },
     }
 }
 
@@ -191,33 +203,93 @@ fn live_is_bad(standing: &Standing, newest: Generation) -> bool {
     live.is_some_and(|live| standing.facts.bad.contains(live) && newest < *live)
 }
 
-/// A pinned certificate is renewed into the archive only, until the pinned one nears its end.
-fn order_or_stock(standing: &Standing, now: Timestamp) -> Task {
-    if pin_holds(standing, now) { Task::Stock } else { Task::Order }
+/// What keeps a new generation from going live.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Hold {
+    /// The operator went back, and wants it to stay so.
+    Pinned,
+    /// Too many rollouts had to be undone.
+    Halted,
+    /// The settings want no change until then.
+    Frozen(Timestamp),
 }
 
-/// A pin holds what is live, unless that was revoked since or is about to expire.
-fn pin_holds(standing: &Standing, now: Timestamp) -> bool {
-    let Some((live, meta)) = &standing.live else { return false };
-    let pinned = standing.facts.pin.is_some_and(|pin| pin.generation == *live);
-    let good = !standing.facts.bad.contains(live);
-    pinned && good && now < schedule::window::last_twentieth(meta.validity)
+/// What holds live where it is, unless that was revoked since or is about to expire: an untested
+/// good certificate is better than a certain expiry.
+pub(crate) fn hold(
+    standing: &Standing,
+    settings: &CertSettings,
+    insistence: Insistence,
+    now: Timestamp,
+) -> Option<Hold> {
+    let (live, meta) = standing.live.as_ref()?;
+    let facts = &standing.facts;
+    if facts.bad.contains(live) || now >= schedule::window::last_twentieth(meta.validity) {
+        return None;
+    }
+    if facts.pin.is_some_and(|pin| pin.generation == *live) {
+        return Some(Hold::Pinned);
+    }
+    let frozen = settings.rollout.freeze_until.filter(|until| now < *until);
+    match facts.halted {
+        _ if insistence.force => None,
+        Some(_) => Some(Hold::Halted),
+        None => frozen.map(Hold::Frozen),
+    }
+}
+
+/// Lets rollouts go on after too many of them had to be undone.
+pub(super) fn lift_halt(standing: &mut Standing) {
+    standing.facts.halted = None;
+    standing.facts.rollbacks.clear();
+    standing.unsaved = true;
+}
+
+/// Lets a rollout go on that waits for a person.
+pub(super) fn approve(standing: &mut Standing) {
+    if let Some(intent) = &mut standing.facts.intent {
+        intent.rollout.approved = true;
+        standing.unsaved = true;
+    }
+}
+
+/// A certificate that is held back is renewed into the archive only.
+fn order_or_stock(
+    standing: &Standing,
+    settings: &CertSettings,
+    insistence: Insistence,
+    now: Timestamp,
+) -> Task {
+    match hold(standing, settings, insistence, now) {
+        Some(_) => Task::Stock,
+        None => Task::Order,
+    }
 }
 
 /// The newest generation, where it is not put to use and the time has come to try.
-fn deployable(standing: &Standing, insistence: Insistence, now: Timestamp) -> Option<Generation> {
-    let (newest, waits_until) = undeployed(standing, now)?;
+fn deployable(
+    standing: &Standing,
+    settings: &CertSettings,
+    insistence: Insistence,
+    now: Timestamp,
+) -> Option<Generation> {
+    let held = hold(standing, settings, insistence, now).is_some();
+    let (newest, waits_until) = undeployed(standing, now).filter(|_| !held)?;
     (insistence.by_hand || waits_until.is_none_or(|at| at <= now)).then_some(newest)
+}
+
+/// Whether the newest generation is not put to use.
+pub(super) fn is_undeployed(standing: &Standing) -> bool {
+    let live = standing.live.as_ref().map(|(live, _)| live);
+    let newest = standing.newest.as_ref().map(|(newest, _)| newest);
+    let queued = |newest| standing.facts.deploy_queue.iter().any(|one| one.generation == newest);
+    newest.is_some_and(|newest| live != Some(newest) || queued(*newest))
 }
 
 /// The newest generation where it is not put to use, and when that is to be tried again.
 fn undeployed(standing: &Standing, now: Timestamp) -> Option<(Generation, Option<Timestamp>)> {
-    let (newest, _) = standing.newest.as_ref()?;
-    let live = standing.live.as_ref().map(|(live, _)| live);
+    let (newest, _) = standing.newest.as_ref().filter(|_| is_undeployed(standing))?;
     let queued = standing.facts.deploy_queue.iter().find(|queued| queued.generation == *newest);
-    if (live == Some(newest) && queued.is_none()) || pin_holds(standing, now) {
-        return None;
-    }
     // Queued while the clock was ahead, it would wait for ever.
     let turned_back = standing.facts.last_run.is_some_and(|ran| now < ran);
     Some((*newest, queued.map(|queued| queued.next_at).filter(|_| !turned_back)))
@@ -227,6 +299,17 @@ fn undeployed(standing: &Standing, now: Timestamp) -> Option<(Generation, Option
 pub(crate) fn ask_at(standing: &Standing, now: Timestamp) -> Option<Timestamp> {
     let (_, meta) = standing.newest.as_ref().filter(|(_, meta)| meta.ari_id.is_some())?;
     Some(advice(&standing.facts, meta, now).map_or(now, |advice| advice.poll_at))
+}
+
+/// How often a rollout is looked at while it soaks, at the most.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Until when what was rolled out so far is watched.
+fn soaks_until(standing: &Standing) -> Option<Timestamp> {
+    let rollout = &standing.facts.intent.as_ref()?.rollout;
+    let waits = rollout.steps.get(rollout.at).is_some_and(|step| step.approve);
+    let until = rollout.soak_until.filter(|_| rollout.back.is_none())?;
+    if waits && !rollout.approved { rollout.deadline } else { Some(until) }
 }
 
 /// What the index is to know of a certificate: when it wants to be looked at next, whatever for.
@@ -242,6 +325,10 @@ pub(crate) fn wake(
     if is_past(standing, now) {
         return at_once(standing, now);
     }
+    if let Some(until) = soaks_until(standing) {
+        // Looked at by every run of the timer, so that what goes wrong meanwhile is seen.
+        return at_once(standing, now.plus(LOOK).min(until));
+    }
     let plan = plan(standing, settings, seed, Insistence::default(), now);
     let acts = match plan {
         Plan::Do(..) | Plan::Wait(Due::Now(_)) => now,
@@ -249,11 +336,18 @@ pub(crate) fn wake(
     };
     let expires = standing.newest.as_ref().map(|(_, meta)| meta.validity.not_after);
     let asks = ask_at.filter(|at| expires.is_some_and(|expires| *at <= expires));
-    let deploys = undeployed(standing, now).and_then(|(_, waits_until)| waits_until);
-    let live = standing.live.as_ref().filter(|_| pin_holds(standing, now));
-    let unpins = live.map(|(_, meta)| schedule::window::last_twentieth(meta.validity));
-    let at = [asks, deploys, unpins].into_iter().flatten().fold(acts, Timestamp::min);
-    Wake { failing: matches!(plan, Plan::Wait(Due::Blocked(..))), ..at_once(standing, at) }
+    let held = hold(standing, settings, Insistence::default(), now);
+    let deploys = match held {
+        None => undeployed(standing, now).and_then(|(_, waits_until)| waits_until),
+        Some(Hold::Frozen(until)) => undeployed(standing, now).map(|_| until),
+        Some(Hold::Pinned | Hold::Halted) => None,
+    };
+    let live = standing.live.as_ref().filter(|_| held.is_some());
+    let lapses = live.map(|(_, meta)| schedule::window::last_twentieth(meta.validity));
+    let at = [asks, deploys, lapses].into_iter().flatten().fold(acts, Timestamp::min);
+    let halted = held == Some(Hold::Halted) && is_undeployed(standing);
+    let failing = matches!(plan, Plan::Wait(Due::Blocked(..))) || halted;
+    Wake { failing, ..at_once(standing, at) }
 }
 
 /// What the index is to know of a certificate that wants to be looked at then.

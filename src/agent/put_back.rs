@@ -3,10 +3,13 @@
 use super::plan::{Why, ask_at};
 use super::work::{Done, Wish};
 use super::{Agent, Insistence, Trouble};
+use crate::certificate::Chain;
 use crate::model::event::Event;
 use crate::model::generation::{Generation, SnapshotId};
 use crate::model::name::CertName;
+use crate::model::time::Timestamp;
 use crate::pipeline::Task;
+use crate::probe::revocation::Revocation;
 use crate::store::journal::Pin;
 use crate::store::lock::Lock;
 
@@ -67,14 +70,14 @@ impl Agent {
         }
         let meta = self.store().meta(&name, generation)?;
         let now = self.hands.clock.now();
-        let expired = meta.validity.not_after < now;
         let unfit = if standing.facts.bad.contains(&generation) {
             Some("is marked bad".to_owned())
-        } else if expired {
+        } else if meta.validity.not_after < now {
             Some(format!("expired at {}", meta.validity.not_after))
         } else {
-            None
+            self.revoked_at(&name, generation).await.map(|at| format!("was revoked at {at}"))
         };
+        let task = if unfit.is_some() { Task::DeployExpired } else { Task::Deploy };
         if let Some(why) = unfit.filter(|_| !force) {
             return Err(Trouble::Unfit { generation, why });
         }
@@ -84,22 +87,29 @@ impl Agent {
         // Pinned first: a crash after the switch must not let the next `renew` undo it.
         let (pin_before, queue_before) = (standing.facts.pin, standing.facts.deploy_queue.clone());
         let is_newest = standing.newest.as_ref().is_some_and(|(newest, _)| *newest == generation);
-        standing.facts.bad.remove(&generation);
+        let was_bad = standing.facts.bad.remove(&generation);
         standing.facts.deploy_queue.clear();
-        standing.facts.intent = None;
         standing.facts.pin =
             (!is_newest).then_some(Pin { generation, until: meta.validity.not_after });
         self.store().save_state(lock, &standing.facts)?;
-        let insistence = Insistence { force, by_hand: true, changed: false };
+        // A rollout that is under way stays in the journal until the switch takes its place there.
+        let intent_before = standing.facts.intent.take();
+        let insistence = Insistence { force, by_hand: true, ..Insistence::default() };
         let (new_settings, agree_terms, may_register) = (None, false, false);
         let mut wish = Wish { name, settings, new_settings, insistence, agree_terms, may_register };
-        let task = if expired { Task::DeployExpired } else { Task::Deploy };
         let mut done =
             self.attempt(lock, &mut wish, &mut standing, task(generation), Why::Forced).await?;
         if done.trouble.is_some() {
             // Who asked for it knows that it failed, and asks again; no later run does.
             standing.facts.pin = pin_before;
             standing.facts.deploy_queue = queue_before;
+            if was_bad {
+                standing.facts.bad.insert(generation);
+            }
+            // What is live again has not reached all of its targets yet.
+            let live = standing.live.as_ref().map(|(live, _)| *live);
+            let unfinished = intent_before.filter(|intent| Some(intent.to) == live);
+            standing.facts.intent = standing.facts.intent.take().or(unfinished);
             self.store().save_state(lock, &standing.facts)?;
         }
         let ask_at = ask_at(&standing, now);
@@ -109,11 +119,23 @@ impl Agent {
         Ok(done)
     }
 
+    /// When the CA revoked a generation, as far as its list tells.
+    async fn revoked_at(&self, name: &CertName, generation: Generation) -> Option<Timestamp> {
+        // What cannot be read is refused for that, later.
+        let stored = self.store().read(name, generation).ok()?;
+        let chain = Chain::parse(&stored.fullchain).ok()?;
+        match self.hands.revocation(&chain).await {
+            Revocation::Revoked { at, .. } => Some(at),
+            Revocation::Good | Revocation::Unknown(_) => None,
+        }
+    }
+
     /// Lets the newest good generation go live again.
     pub(crate) async fn unpin(&self, name: &CertName) -> Result<Done, Trouble> {
         let lock = self.store().lock(name)?;
         let mut facts = self.recovered(&lock)?.facts;
-        facts.pin = None;
+        (facts.pin, facts.halted) = (None, None);
+        facts.rollbacks.clear();
         self.store().save_state(&lock, &facts)?;
         let Some((settings, _)) = self.settings(name)? else {
             return Err(Trouble::NoSettings { path: self.store().layout().settings(name) });

@@ -7,6 +7,7 @@ use crate::model::generation::Generation;
 use crate::model::name::CertName;
 use crate::pipeline::{Application, Cause};
 use crate::store::index::Wake;
+use crate::store::journal::{Fate, FateKind};
 
 impl Agent {
     /// Revokes a generation and marks it bad, so that the next `renew` orders another with a new key.
@@ -44,8 +45,15 @@ impl Agent {
         }
         let mut facts = standing.facts;
         facts.bad.insert(generation);
+        let (at, kind) = (self.hands.clock.now(), FateKind::Revoked);
+        facts.befell(generation, Fate { at, kind, why: reason.as_str().to_owned() });
         if reason == Reason::KeyCompromise {
-            facts.bad.extend(self.with_key_of(name, &chain)?);
+            for sharing in self.with_key_of(name, &chain)? {
+                if facts.bad.insert(sharing) {
+                    let why = format!("it has the compromised key of generation {generation}");
+                    facts.befell(sharing, Fate { at, kind: FateKind::Refused, why });
+                }
+            }
             facts.order = None;
             self.store().drop_pending(&lock)?;
         }

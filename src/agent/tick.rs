@@ -19,6 +19,8 @@ pub(crate) struct Pass {
     /// Empty for all that are due.
     pub(crate) names: Vec<CertName>,
     pub(crate) force: bool,
+    /// Rollouts that wait for a person may go on.
+    pub(crate) approve: bool,
     pub(crate) jobs: usize,
 }
 
@@ -98,7 +100,8 @@ impl Agent {
             Err(trouble) => return self.refused(&name, trouble),
         };
         let by_hand = !pass.names.is_empty();
-        let insistence = Insistence { force: pass.force, by_hand, changed: false };
+        let (force, approved) = (pass.force, pass.approve);
+        let insistence = Insistence { force, by_hand, approved, ..Insistence::default() };
         let (new_settings, agree_terms, may_register) = (None, false, true);
         self.work(Wish { name, settings, new_settings, insistence, agree_terms, may_register })
             .await
@@ -144,7 +147,8 @@ impl Agent {
                 let settings = self.settings(name).ok().flatten();
                 let left_out = settings.map(|(settings, _)| left_out(&settings, &standing));
                 let left_out = left_out.unwrap_or_default();
-                Done { standing, left_out, ..Done::new(name.clone(), Ended::Retry) }
+                let done = Done::new(name.clone(), Ended::Retry).or_halted(&standing);
+                Done { standing, left_out, ..done }
             }
             Err(trouble) => self.refused(name, trouble),
         });
@@ -164,6 +168,12 @@ impl Agent {
         };
         let seed = self.seed(&standing);
         let wake = wake(&standing, &settings, &seed, ask_at(&standing, now), now);
-        if wake.at.is_some_and(|at| at <= now) { at_once(&standing, moment_ago) } else { wake }
+        // When a rollout was looked at last only the index knew.
+        let under_way = standing.facts.intent.is_some();
+        if under_way || wake.at.is_some_and(|at| at <= now) {
+            at_once(&standing, moment_ago)
+        } else {
+            wake
+        }
     }
 }

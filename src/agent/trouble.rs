@@ -9,8 +9,12 @@ use crate::certificate::RootsError;
 use crate::config::cert::Contradiction;
 use crate::config::reader::ConfigError;
 use crate::config::secret::SecretError;
+use crate::config::target::NoTarget;
+use crate::deploy::copy::WordError;
+use crate::deploy::systemd::UnitNameError;
 use crate::model::generation::Generation;
 use crate::model::name::CertName;
+use crate::model::time::Timestamp;
 use crate::pipeline::Cause;
 use crate::store::StoreError;
 
@@ -45,12 +49,22 @@ pub(crate) enum Trouble {
     NoSettings { path: PathBuf },
     #[error("the key cannot be handed to {kind} {name:?}: there is none of that name")]
     NoSuchAccount { kind: &'static str, name: String },
+    #[error(transparent)]
+    NoTarget(#[from] NoTarget),
+    #[error(transparent)]
+    TargetWord(#[from] WordError),
+    #[error(transparent)]
+    TargetUnit(#[from] UnitNameError),
     #[error("there is no generation {generation}")]
     NoGeneration { generation: Generation },
     #[error("there is no earlier generation to go back to")]
     NothingEarlier,
     #[error("generation {generation} {why}; --force puts it into service all the same")]
     Unfit { generation: Generation, why: String },
+    #[error("nothing is deployed since {since}: too many rollouts had to be undone")]
+    Halted { since: Timestamp },
+    #[error("a rollout is under way: nothing else is begun before its end")]
+    RollingOut,
     #[error("a defect of acmeagent: its work on this certificate crashed")]
     Crashed,
 }

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::plan::{Insistence, Plan, Standing, Why, is_past, left_out, plan, runway, wake};
+use super::plan::{
+    Insistence, Plan, Standing, Why, approve, is_past, is_undeployed, left_out, lift_halt, plan,
+    runway, wake,
+};
 use super::{Agent, Trouble};
 use crate::config::cert::CertSettings;
 use crate::model::event::{Event, Phase};
@@ -41,6 +44,8 @@ pub(crate) enum Ended {
     /// A generation of the archive was put into service.
     Deployed,
     NotDue,
+    /// Being rolled out: what was reached is watched, or waits for a person.
+    Soaking,
     /// To be tried again at the stored time.
     Retry,
     NotDeployed,
@@ -69,13 +74,15 @@ pub(crate) struct Done {
     pub(crate) ari_exempt: Option<Exemption>,
     /// The wanted names that what is live had to be issued without.
     pub(crate) left_out: Vec<Identifier>,
+    /// Until when the settings want nothing deployed.
+    pub(crate) frozen_until: Option<Timestamp>,
 }
 
 impl Done {
     pub(super) fn new(name: CertName, ended: Ended) -> Self {
         let (standing, phases) = (Standing::default(), Vec::new());
         let (why, trouble, ari_exempt) = (None, None, None);
-        let (unkept, is_readable, left_out) = (false, true, Vec::new());
+        let (unkept, is_readable, left_out, frozen_until) = (false, true, Vec::new(), None);
         Self {
             name,
             ended,
@@ -87,6 +94,7 @@ impl Done {
             phases,
             ari_exempt,
             left_out,
+            frozen_until,
         }
     }
 
@@ -95,6 +103,17 @@ impl Done {
         let retry_at = self.standing.facts.last_failure.as_ref()?.retry_at.max(now);
         let runway = runway(&self.standing, retry_at);
         Some(backoff::attempts(self.standing.facts.failures, runway).saturating_add(1))
+    }
+
+    /// What nobody asked to be held back is told of until somebody has looked at it.
+    pub(super) fn or_halted(self, standing: &Standing) -> Self {
+        match standing.facts.halted {
+            Some(since) if is_undeployed(standing) => {
+                let trouble = Some(Trouble::Halted { since });
+                Self { ended: Ended::NotDeployed, trouble, ..self }
+            }
+            _ => self,
+        }
     }
 
     /// A certificate whose part ended before anything was looked at.
@@ -170,8 +189,15 @@ impl Agent {
     pub(super) async fn work_locked(&self, lock: &Lock, mut wish: Wish) -> Result<Done, Trouble> {
         let (mut standing, mut ask_at) = self.advised(lock, &wish).await?;
         let newest_before = standing.newest.as_ref().map(|(newest, _)| *newest);
-        let mut done = self.act(lock, &mut wish, &mut standing).await?;
-        if done.why == Some(Why::Interrupted) && done.trouble.is_none() {
+        let mut done = match self.rollout_before(&wish, &standing)? {
+            Some(mut before) => self.act(lock, &mut before, &mut standing).await?,
+            None => self.act(lock, &mut wish, &mut standing).await?,
+        };
+        let goes_on = done.ended == Ended::Soaking;
+        if goes_on && wish.new_settings.is_some() {
+            (done.trouble, done.unkept) = (Some(Trouble::RollingOut), true);
+        }
+        if done.why == Some(Why::Interrupted) && done.trouble.is_none() && !goes_on {
             // That was left from before; what is wanted now comes after it.
             let next = self.act(lock, &mut wish, &mut standing).await?;
             done = if next.ended == Ended::NotDue { done } else { next };
@@ -188,8 +214,25 @@ impl Agent {
             _ => {}
         }
         done.left_out = left_out(&settings, &standing);
+        let now = self.hands.clock.now();
+        done.frozen_until = settings.rollout.freeze_until.filter(|until| now < *until);
         done.standing = standing;
         Ok(done)
+    }
+
+    /// The wish to go on with a rollout under the settings it was begun under, where there are others
+    /// now that are not kept yet.
+    fn rollout_before(&self, wish: &Wish, standing: &Standing) -> Result<Option<Wish>, Trouble> {
+        if standing.facts.intent.is_none() || wish.new_settings.is_none() {
+            return Ok(None);
+        }
+        let before = self.settings(&wish.name)?.map(|(settings, _)| Wish {
+            name: wish.name.clone(),
+            settings,
+            new_settings: None,
+            ..*wish
+        });
+        Ok(before)
     }
 
     /// How a certificate stands when the CA was asked for its advice, and when to ask it again.
@@ -250,6 +293,12 @@ impl Agent {
         wish: &mut Wish,
         standing: &mut Standing,
     ) -> Result<Done, Trouble> {
+        if wish.insistence.force && standing.facts.halted.is_some() {
+            lift_halt(standing);
+        }
+        if wish.insistence.approved {
+            approve(standing);
+        }
         let now = self.hands.clock.now();
         let seed = self.seed(standing);
         match plan(standing, &wish.settings, &seed, wish.insistence, now) {
@@ -262,7 +311,8 @@ impl Agent {
                 self.keep_changed_settings(lock, wish)?;
                 let blocked = matches!(due, Due::Blocked(..));
                 let ended = if blocked { Ended::Retry } else { Ended::NotDue };
-                Ok(Done::new(lock.name().clone(), ended))
+                let done = Done::new(lock.name().clone(), ended);
+                Ok(if blocked { done } else { done.or_halted(standing) })
             }
         }
     }
@@ -274,7 +324,8 @@ impl Agent {
             let text = format!("its state was rebuilt from archive and live: {}", repaired.why);
             self.hands.sink.note(Event::Noticed { name: lock.name().clone(), text });
         }
-        if let Some(intent) = &recovery.unfinished {
+        let cut_off = recovery.unfinished.filter(|intent| intent.rollout.soak_until.is_none());
+        if let Some(intent) = cut_off {
             let text = format!("going on with the interrupted switch to generation {}", intent.to);
             self.hands.sink.note(Event::Noticed { name: lock.name().clone(), text });
         }

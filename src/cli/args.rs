@@ -124,6 +124,8 @@ pub(crate) struct Issue {
     #[command(flatten)]
     pub(crate) key: KeyFlags,
     #[command(flatten)]
+    pub(crate) deploy: DeployFlags,
+    #[command(flatten)]
     pub(crate) hooks: HookFlags,
 }
 
@@ -217,6 +219,20 @@ pub(crate) struct KeyFlags {
     pub(crate) new_key: bool,
 }
 
+/// Where the certificate is put to use, and where it must then be seen.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Deployment")]
+pub(crate) struct DeployFlags {
+    /// Put the certificate to use there: nginx, haproxy:SOCKET, rustls:SOCKET, copy:DIR,
+    /// systemd:UNIT, hook:COMMAND, or a [[target]] of the settings (repeat, in order)
+    #[arg(long, value_name = "KIND[:ARG]", action = ArgAction::Append)]
+    pub(crate) target: Vec<String>,
+    /// Look there whether the new certificate is served, and put the old one back if it is not
+    /// (repeat; smtp://, imap:// or postgres:// before HOST:PORT where TLS does not come first)
+    #[arg(long, value_name = "HOST:PORT", action = ArgAction::Append)]
+    pub(crate) verify: Vec<String>,
+}
+
 /// What runs around a renewal. Programs with arguments, run without a shell.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Hooks")]
@@ -245,8 +261,13 @@ pub(crate) struct Renew {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Renew although nothing is due
+    ///
+    /// And deploy although a freeze, or too many rollbacks within a day, would keep it in the archive.
     #[arg(long)]
     pub(crate) force: bool,
+    /// Let deploys go on that wait for approval
+    #[arg(long, requires = "names", conflicts_with_all = ["plan", "dry_run"])]
+    pub(crate) approve: bool,
     /// How many certificates to work on at once
     #[arg(long, value_name = "N", default_value_t = 16)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -278,13 +299,18 @@ pub(crate) struct Serve {
     pub(crate) listen: Vec<SocketAddr>,
 }
 
-/// Say whether certificates are valid, fresh and whole, as a monitoring plugin
+/// Say whether certificates are valid, fresh, whole and served, as a monitoring plugin
+///
+/// Compares what is stored with what is served at every place the targets and [verify] name, and with
+/// the CA's revocation list; a certificate nobody says where to look for is not looked at, and a list
+/// that does not come says nothing. Needs no lock and changes nothing.
 #[derive(Args, Debug)]
 pub(crate) struct Check {
     /// Only these certificates
     #[arg(value_name = "NAME", conflicts_with_all = ["connect", "file"])]
     pub(crate) names: Vec<String>,
-    /// Look at what this endpoint serves
+    /// Look at what this endpoint serves; with smtp://, imap:// or postgres:// in front, TLS begins
+    /// there as that protocol has it
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) connect: Option<String>,
     /// Name to ask the endpoint for (default: its host)
@@ -350,6 +376,8 @@ pub(crate) struct Rollback {
     #[arg(long, conflicts_with_all = ["to", "snapshot", "unpin", "force"])]
     pub(crate) list: bool,
     /// No longer hold it back: put the newest good generation into service
+    ///
+    /// Also where nothing was deployed any more after too many rollbacks within a day.
     #[arg(long, conflicts_with_all = ["to", "snapshot"])]
     pub(crate) unpin: bool,
     /// Even if it has expired, was revoked or failed before

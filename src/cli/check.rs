@@ -11,13 +11,18 @@ use super::findings;
 use super::report::Failure;
 use crate::agent::Trouble;
 use crate::agent::audit::Findings;
+use crate::agent::reconcile::revocation_in_words;
 use crate::certificate::{Chain, Key, Roots, pair_matches, wrong_way_round};
+use crate::model::endpoint::Endpoint;
 use crate::model::finding::{Finding, Severity};
 use crate::model::name::Identifier;
+use crate::model::time::Timestamp;
 use crate::probe::handshake::handshake;
-use crate::probe::host_port::HostPort;
+use crate::probe::judge::flaws::{Expected, Flaw, flaws};
+use crate::probe::look::Sight;
+use crate::probe::revocation::{Revocation, Revocations};
 
-/// How long an endpoint may take to shake hands.
+/// How long an endpoint may take to shake hands, and a CA to send its list.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn run(context: &Context, args: &Check) -> ExitCode {
@@ -36,11 +41,8 @@ fn gather(context: &Context, args: &Check) -> Result<Vec<Finding>, Failure> {
         return file_findings(context, file, args.key.as_deref(), roots.as_ref());
     }
     let agent = context.reader()?;
-    let mut findings = Vec::new();
     let names = context.named_or_all(&args.names)?;
-    for name in &names {
-        findings.extend(agent.audit(name, roots.as_ref())?);
-    }
+    let mut findings = context.block_on(agent.inspect_all(&names, roots.as_ref()))??;
     if !names.is_empty() {
         findings.extend(agent.audit_runs(&names)?);
     }
@@ -103,34 +105,66 @@ fn endpoint_findings(
 ) -> Result<Vec<Finding>, Failure> {
     let config =
         |error: &(dyn std::error::Error + 'static)| Failure::of(super::exit::Exit::Config, error);
-    let address = HostPort::parse(endpoint).map_err(|error| config(&error))?;
+    let at = Endpoint::parse(endpoint).map_err(|error| config(&error))?;
     let asked = servername.map(Identifier::parse).transpose().map_err(|error| config(&error))?;
-    let wanted = asked.clone().unwrap_or_else(|| address.host().clone());
-    let mut findings = Findings::about(address.to_string());
-    let served = context.block_on(handshake(&address, asked.as_ref(), PATIENCE))?;
-    let mut served = match served {
-        Ok(served) => served,
+    let wanted = asked.clone().unwrap_or_else(|| at.at.host().clone());
+    let mut findings = Findings::about(at.to_string());
+    let sight = match context.block_on(handshake(&at, asked.as_ref(), PATIENCE))? {
+        Ok(sight) => sight,
         Err(error) => {
             findings.add(Severity::Critical, "handshake", error.to_string());
             return Ok(findings.found);
         }
     };
-    match Chain::from_ders(std::mem::take(&mut served.chain)) {
+    match Chain::from_ders(sight.chain.clone()) {
         Ok(chain) => {
-            let group = served.group.as_deref().unwrap_or("unknown group");
-            let alpn = served.alpn.map(|alpn| format!(", {alpn}")).unwrap_or_default();
-            let text = format!(
-                "{} serves {} over {} ({group}{alpn}) in {} ms",
-                served.peer,
-                chain.fingerprint(),
-                served.protocol,
-                served.took.as_millis()
-            );
-            findings.add(Severity::Ok, "handshake", text);
+            findings.add(Severity::Ok, "handshake", in_words(&sight));
+            judge_staple(&sight, &wanted, roots, context.now(), &mut findings);
             findings.judge_chain(&chain, &BTreeSet::from([wanted]), Some(roots), context.now());
             findings.judge_life(chain.validity(), None, context.now());
+            let revocation = context.block_on(revocation(&chain, context.now()))?;
+            let (severity, text) = revocation_in_words(&revocation);
+            findings.add(severity, "revocation", text);
         }
         Err(error) => findings.add(Severity::Critical, "certificate", error.to_string()),
     }
     Ok(findings.found)
+}
+
+/// Who serves what, and how the handshake went.
+fn in_words(sight: &Sight) -> String {
+    let group = sight.group.as_deref().unwrap_or("unknown group");
+    let alpn = sight.alpn.as_deref().map(|alpn| format!(", {alpn}")).unwrap_or_default();
+    format!(
+        "{} serves {} over {} ({group}{alpn}) in {} ms",
+        sight.peer,
+        sight.fingerprint,
+        sight.protocol,
+        sight.took.as_millis()
+    )
+}
+
+/// Judges the OCSP response that came with the certificate, if one did.
+fn judge_staple(
+    sight: &Sight,
+    wanted: &Identifier,
+    roots: &Roots,
+    now: Timestamp,
+    findings: &mut Findings,
+) {
+    if sight.ocsp.is_none() {
+        return;
+    }
+    let found = flaws(sight, &Expected { name: wanted, roots: Some(roots), now });
+    match found.get(&Flaw::Revoked).or(found.get(&Flaw::Ocsp)) {
+        Some(why) => findings.add(Severity::Critical, "ocsp", why),
+        None => findings.add(Severity::Ok, "ocsp", "the stapled OCSP response is good"),
+    }
+}
+
+async fn revocation(chain: &Chain, now: Timestamp) -> Revocation {
+    match Revocations::new(PATIENCE) {
+        Ok(revocations) => revocations.of(chain, now).await,
+        Err(why) => Revocation::Unknown(why),
+    }
 }

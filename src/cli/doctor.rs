@@ -36,7 +36,7 @@ pub(super) async fn before_renewal(
     pass: &Pass,
 ) {
     let by_hand = !pass.names.is_empty();
-    let insistence = Insistence { force: pass.force, by_hand, changed: false };
+    let insistence = Insistence { force: pass.force, by_hand, ..Insistence::default() };
     // Most of what wakes without being asked for only wants advice, and often a thousand at once.
     let may_order = |name: &&CertName| !insistence.is_none() || agent.may_order(name);
     let patients = due.iter().filter(may_order).filter_map(|name| Patient::read(agent, name));

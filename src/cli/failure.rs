@@ -23,6 +23,7 @@ pub(crate) fn exit_of(done: &Done) -> Exit {
         {
             Exit::Partial
         }
+        Ended::Soaking => done.trouble.as_ref().map_or(Exit::Ok, of_trouble),
         Ended::Renewed | Ended::Stocked | Ended::Deployed | Ended::NotDue => Exit::Ok,
         Ended::NotDeployed | Ended::RolledBack if failed_at_disk(done) => Exit::Store,
         Ended::NotDeployed => Exit::NotDeployed,
@@ -72,17 +73,22 @@ pub(crate) fn of(trouble: &Trouble) -> Failure {
 fn printed(cause: &Cause) -> Option<String> {
     match cause {
         Cause::Hook(error) => error.output().and_then(last_lines),
+        Cause::Target(error) => error.output().and_then(last_lines),
         Cause::Stuck { cause, rollback } => printed(cause).or_else(|| printed(rollback)),
         _ => None,
     }
 }
 
-/// The end of what a hook printed; the whole of it is bounded already.
+/// The end of what a hook printed; a line of it may be as long as all of it.
 fn last_lines(output: &str) -> Option<String> {
     const SHOWN: usize = 10;
+    const LONGEST: usize = 2000;
     let lines: Vec<&str> = output.trim_end().lines().collect();
     let tail = lines[lines.len().saturating_sub(SHOWN)..].join("\n");
-    (!tail.is_empty()).then(|| format!("it printed: {tail}"))
+    let more = tail.chars().count().saturating_sub(LONGEST);
+    let mark = if more > 0 { "…" } else { "" };
+    let tail: String = tail.chars().skip(more).collect();
+    (!tail.is_empty()).then(|| format!("it printed: {mark}{tail}"))
 }
 
 fn of_trouble(trouble: &Trouble) -> Exit {
@@ -90,6 +96,7 @@ fn of_trouble(trouble: &Trouble) -> Exit {
         Trouble::Cause(cause) => of_cause(cause),
         Trouble::Embedded(error) => of_embedded(error.as_ref()),
         Trouble::Crashed => Exit::Internal,
+        Trouble::RollingOut => Exit::Retry,
         Trouble::Config(error) if error.is_unsafe() => Exit::Refused,
         Trouble::Unfit { .. } => Exit::Refused,
         _ => Exit::Config,
@@ -117,7 +124,7 @@ fn of_cause(cause: &Cause) -> Exit {
         Cause::Solver(SolverError::Unsafe { .. }) => Exit::Refused,
         Cause::Solver(error) if error.fault() == Fault::Permanent => Exit::Config,
         Cause::Store(error) => of_store(error),
-        Cause::NotLive { .. } | Cause::Stuck { .. } => Exit::ServingBad,
+        Cause::NotLive { .. } | Cause::NoWayBack { .. } | Cause::Stuck { .. } => Exit::ServingBad,
         Cause::Limited { .. }
         | Cause::TooSlow { .. }
         | Cause::Solver(_)
@@ -125,6 +132,12 @@ fn of_cause(cause: &Cause) -> Exit {
         | Cause::Chain(_)
         | Cause::Refused(_)
         | Cause::Hook(_)
+        | Cause::Target(_)
+        | Cause::Unseen { .. }
+        | Cause::Revoked { .. }
+        | Cause::Clients { .. }
+        | Cause::FoundBad { .. }
+        | Cause::Earlier { .. }
         | Cause::PreHook { .. }
         | Cause::Interrupted => Exit::Retry,
     }
@@ -162,6 +175,7 @@ fn hint(trouble: &Trouble) -> Option<String> {
         Trouble::Config(error) => error.hint(),
         Trouble::Contradiction(contradiction) => hint_of_contradiction(contradiction),
         Trouble::Secret(error) => error.hint(),
+        Trouble::NoTarget(error) => Some(error.hint().to_owned()),
         Trouble::UnknownCa { nearest: Some(nearest), .. } => {
             Some(format!("did you mean {nearest}?"))
         }
@@ -196,6 +210,8 @@ pub(super) fn hint_of_contradiction(contradiction: &Contradiction) -> Option<Str
         Contradiction::NoIdentifier
         | Contradiction::Twice(_)
         | Contradiction::SameCa(_)
+        | Contradiction::SameTarget(_)
+        | Contradiction::NotInTargets { .. }
         | Contradiction::Redundant { .. } => {
             return None;
         }
@@ -258,12 +274,11 @@ fn hint_of_acme(error: &AcmeError) -> Option<&'static str> {
 fn hint_of_cause(cause: &Cause) -> Option<String> {
     match cause {
         Cause::Hook(error) => error.hint(),
+        Cause::Target(error) => error.hint(),
         Cause::HookDirectory(error) => error.hint(),
-        Cause::Stuck { cause, rollback } => Some(
-            hint_of_cause(rollback)
-                .or_else(|| hint_of_cause(cause))
-                .unwrap_or_else(|| "mend what failed, then run `acmeagent renew NAME`".to_owned()),
-        ),
+        Cause::Stuck { cause, rollback } => {
+            hint_of_cause(rollback).or_else(|| hint_of_cause(cause))
+        }
         Cause::Store(error) => hint_of_store(error),
         Cause::Acme(error) if matches!(**error, AcmeError::Paused { .. }) => {
             Some(PAUSED.to_owned())

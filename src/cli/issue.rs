@@ -1,6 +1,6 @@
 //! `issue`: the first certificate, and every change of what is wanted.
 
-use super::args::{CaFlags, ChallengeFlags, Issue, KeyFlags, OrderFlags};
+use super::args::{CaFlags, ChallengeFlags, DeployFlags, Issue, KeyFlags, OrderFlags};
 use super::context::Context;
 use super::exit::Exit;
 use super::report::{Failure, Report};
@@ -11,10 +11,13 @@ use crate::certificate::KeyType;
 use crate::challenge::Http01;
 use crate::config::cert::CertSettings;
 use crate::config::choice::{AbsolutePath, CaChoice, CaName, Eab, Email};
+use crate::config::main_settings::MainSettings;
 use crate::config::secret::Secret;
 use crate::config::secret::SecretSource;
+use crate::config::target::TargetChoice;
 use crate::deploy::hook::command::Command;
 use crate::model::challenge::ChallengeKind;
+use crate::model::endpoint;
 use crate::model::name::{CertName, Identifier};
 
 pub(super) fn run(context: &Context, args: &Issue) -> Result<Report, Failure> {
@@ -33,14 +36,17 @@ pub(super) fn run(context: &Context, args: &Issue) -> Result<Report, Failure> {
     };
     apply(context, &mut settings, args)?;
     settings.check().map_err(Trouble::from)?;
+    find_targets(&main, &settings)?;
     if args.dry_run {
         return rehearsal::of_issue(context, name, settings, &args.ca);
     }
     let text = settings.write_over(&path, held.as_ref().map(|(_, text)| text.as_str()));
     let text = text.map_err(Trouble::from)?;
     let changed = held.as_ref().is_some_and(|(before, _)| wants_another(before, &settings));
+    let retargeted = held.as_ref().is_some_and(|(before, _)| before.targets != settings.targets);
     let new_settings = held.is_none_or(|(_, before)| before != text).then_some(text);
-    let insistence = Insistence { force: args.force, by_hand: true, changed };
+    let insistence =
+        Insistence { force: args.force, by_hand: true, changed, retargeted, approved: false };
     let agree_terms = args.ca.agree_tos;
     let wish = Wish { name, settings, new_settings, insistence, agree_terms, may_register: true };
     let agent = context.agent()?;
@@ -80,6 +86,7 @@ fn apply(context: &Context, settings: &mut CertSettings, args: &Issue) -> Result
     apply_order(settings, &args.order);
     apply_challenge(context, settings, &args.challenge)?;
     apply_key(settings, &args.key)?;
+    apply_deploy(context, settings, &args.deploy)?;
     for (hooks, given) in [
         (&mut settings.hooks.pre, &args.hooks.pre_hook),
         (&mut settings.hooks.deploy, &args.hooks.deploy_hook),
@@ -197,5 +204,31 @@ fn apply_key(settings: &mut CertSettings, flags: &KeyFlags) -> Result<(), Failur
         })?;
     }
     settings.reuse_key = (settings.reuse_key || flags.reuse_key) && !flags.new_key;
+    Ok(())
+}
+
+fn apply_deploy(
+    context: &Context,
+    settings: &mut CertSettings,
+    flags: &DeployFlags,
+) -> Result<(), Failure> {
+    if !flags.target.is_empty() {
+        let resolve = |typed: &str| TargetChoice::resolve(&context.around.cwd, typed);
+        settings.targets = parse_all(&flags.target, resolve)?;
+    }
+    if !flags.verify.is_empty() {
+        settings.verify.endpoints = parse_all(&flags.verify, endpoint::Endpoint::parse)?;
+    }
+    Ok(())
+}
+
+/// Finds out whether the targets that are named are there, before anything is asked of a CA.
+fn find_targets(main: &MainSettings, settings: &CertSettings) -> Result<(), Failure> {
+    for choice in &settings.targets {
+        if let TargetChoice::Named(name) = choice {
+            main.target(name)
+                .map_err(|error| Failure::config(error.to_string()).hint(error.hint()))?;
+        }
+    }
     Ok(())
 }

@@ -4,9 +4,12 @@ use super::exit::Exit;
 use super::failure;
 use super::report::{CertificateLine, Failure, NextRenewal, PhaseTime};
 use crate::agent::authorities::EMBEDDED;
-use crate::agent::{Done, Ended, Standing};
+use crate::agent::underway::progress;
+use crate::agent::{Done, Ended, Standing, Trouble};
+use crate::model::generation::Generation;
 use crate::model::name::CertName;
 use crate::model::time::{Timestamp, Validity, in_words};
+use crate::pipeline::Cause;
 use crate::schedule::ladder::Rung;
 use crate::schedule::{Exemption, until_in_words};
 use crate::store::layout::Layout;
@@ -70,6 +73,7 @@ fn outcome(ended: Ended) -> &'static str {
     match ended {
         Ended::Renewed | Ended::Stocked | Ended::Deployed => "renewed",
         Ended::NotDue => "not_due",
+        Ended::Soaking => "soaking",
         Ended::Retry => "retry",
         Ended::NotDeployed => "not_deployed",
         Ended::RolledBack => "rolled_back",
@@ -94,20 +98,102 @@ fn error_of(done: &Done, line: &CertificateLine, now: Timestamp) -> Option<Failu
     if told.exit == Exit::Locked {
         return Some(told);
     }
+    match &done.trouble {
+        _ if done.ended == Ended::NeedsOperator => told.hints.extend(by_hand(done)),
+        Some(Trouble::Halted { .. }) => told.hints.push(format!(
+            "mend the cause, then let it go on: acmeagent renew {name} --force \
+             (what became of each generation: acmeagent rollback {name} --list)",
+            name = done.name
+        )),
+        Some(Trouble::RollingOut) => told.hints.push(format!(
+            "`acmeagent status {name}` shows how far it is; `acmeagent rollback {name}` ends it",
+            name = done.name
+        )),
+        _ if told.hints.is_empty() => told.hints.extend(once_mended(done)),
+        _ => {}
+    }
     // A failed order nobody needed yet is not tried again before it is due.
     let due = line.next_renewal.as_ref().map(|next| next.at);
     let last = done.standing.facts.last_failure.as_ref();
     let retry_at = last.map(|last| due.map_or(last.retry_at, |due| due.max(last.retry_at)));
     let queued = done.standing.facts.deploy_queue.iter().map(|queued| queued.next_at).min();
-    told.retry_at = retry_at.or(queued).or(told.retry_at);
+    let halted = matches!(done.trouble, Some(Trouble::Halted { .. }));
+    told.retry_at = retry_at.or(queued).or(told.retry_at).filter(|_| !halted);
     let live = if done.is_readable { served(line, now) } else { "could not be read".to_owned() };
     told.standing.push(("live", live));
+    told.standing.extend(became(done).map(|text| ("deploy", text)));
     if done.unkept {
         told.standing.push(("next", "the new settings were not kept: run this again".to_owned()));
     } else if let Some(at) = told.retry_at.filter(|_| done.standing.newest.is_some()) {
         told.standing.push(("next", next_attempt(done, at, now)));
     }
     Some(told)
+}
+
+/// Why nothing was done, if that is not as a matter of course.
+fn nothing_to_do(done: &Done) -> String {
+    match (&done.standing.newest, done.frozen_until) {
+        (Some((newest, _)), Some(until))
+            if done.standing.live.as_ref().map(|(g, _)| g) != Some(newest) =>
+        {
+            format!("generation {newest} waits: the settings want no change until {until}")
+        }
+        _ => "nothing to do".to_owned(),
+    }
+}
+
+/// What an operator can do where the agent cannot go on by itself.
+fn by_hand(done: &Done) -> [String; 3] {
+    let name = &done.name;
+    let live = done.standing.live.as_ref().map_or(Generation::FIRST, |(live, _)| *live);
+    let refused = match &done.trouble {
+        Some(Trouble::Cause(Cause::Stuck { rollback, .. })) => match **rollback {
+            Cause::NoWayBack { generation, .. } => Some(generation),
+            _ => None,
+        },
+        _ => None,
+    };
+    let last = match refused {
+        Some(earlier) => {
+            format!(
+                "or go back whatever it is worth: acmeagent rollback {name} --to {earlier} --force"
+            )
+        }
+        None => format!(
+            "or have its servers told once more of what is live: acmeagent rollback {name} --to {live}"
+        ),
+    };
+    let facts = &done.standing.facts;
+    // What waits to be put to use is no reason to order another.
+    let again =
+        match facts.deploy_queue.iter().any(|queued| !facts.bad.contains(&queued.generation)) {
+            true => format!("mend what failed, then run: acmeagent renew {name}"),
+            false => format!("get another certificate: acmeagent renew {name} --force"),
+        };
+    [format!("see what is served: acmeagent check {name}"), again, last]
+}
+
+/// What became of a generation that is not in service.
+fn became(done: &Done) -> Option<String> {
+    let (newest, _) = done.standing.newest.as_ref()?;
+    let is_live = done.standing.live.as_ref().is_some_and(|(live, _)| live == newest);
+    let kept = done.standing.facts.deploy_queue.iter().any(|queued| queued.generation == *newest);
+    match done.ended {
+        _ if is_live || !kept => None,
+        Ended::NotDeployed => Some(format!("generation {newest} waits; no server was touched")),
+        Ended::RolledBack => Some(format!("generation {newest} was taken back, and waits")),
+        _ => None,
+    }
+}
+
+/// What is left to do about a server that did not take it.
+fn once_mended(done: &Done) -> Option<String> {
+    let (name, waits) = (&done.name, !done.standing.facts.deploy_queue.is_empty());
+    let is_undeployed = matches!(done.ended, Ended::NotDeployed | Ended::RolledBack);
+    is_undeployed.then(|| match waits {
+        true => format!("mend that, then run: acmeagent renew {name} (nothing is ordered for it)"),
+        false => format!("mend that, then order another: acmeagent renew {name} --force"),
+    })
 }
 
 /// The names that had to be left out of what was issued.
@@ -161,9 +247,10 @@ pub(crate) fn text(line: &CertificateLine, done: &Done, layout: &Layout, now: Ti
     };
     let did = match done.ended {
         Ended::Renewed => format!("issued generation {generation}"),
-        Ended::Stocked => "issued and kept in the archive (live is pinned)".to_owned(),
+        Ended::Stocked => format!("issued and kept in the archive ({})", held_back(&done.standing)),
+        Ended::Soaking => soaking(&done.standing, now),
         Ended::Deployed => format!("put generation {generation} into service"),
-        Ended::NotDue => "nothing to do".to_owned(),
+        Ended::NotDue => nothing_to_do(done),
         _ => return String::new(),
     };
     let names: Vec<String> = line.identifiers.iter().map(ToString::to_string).collect();
@@ -188,6 +275,22 @@ pub(crate) fn text(line: &CertificateLine, done: &Done, layout: &Layout, now: Ti
         text += &format!("  limits     this order counts against the CA's rate limits ({why})\n");
     }
     text
+}
+
+/// Why what was issued is not put to use.
+fn held_back(standing: &Standing) -> String {
+    let facts = &standing.facts;
+    match (facts.pin, facts.halted) {
+        (Some(_), _) => "live is pinned".to_owned(),
+        (None, Some(since)) => format!("nothing is deployed since {since}"),
+        (None, None) => "the settings want no change now".to_owned(),
+    }
+}
+
+/// How far a rollout has come.
+pub(super) fn soaking(standing: &Standing, now: Timestamp) -> String {
+    let Some(intent) = &standing.facts.intent else { return "is being rolled out".to_owned() };
+    format!("rolling out generation {}: {}", intent.to, progress(intent, now))
 }
 
 /// As in `a 160-hour shortlived certificate`.

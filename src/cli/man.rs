@@ -18,7 +18,10 @@ A certificate in service is replaced only by one that was verified, in one step,
 stays open.";
 
 const FILES: [(&str, &str); 9] = [
-    ("acmeagent.toml", "defaults for new certificates, and certificate authorities of your own"),
+    (
+        "acmeagent.toml",
+        "defaults for new certificates; certificate authorities and targets of your own",
+    ),
     (
         "certificates/NAME.toml",
         "what is wanted of one certificate: written by issue, yours to edit",
@@ -53,7 +56,7 @@ the particulars); for post hooks RENEWED_DOMAINS and FAILED_DOMAINS.";
 const EXAMPLES: [(&str, &str); 7] = [
     ("acmeagent --home ./try issue -d 127.0.0.1 --ca embedded", "try it out: no root, no network"),
     (
-        "acmeagent issue -d www.example.com -w /var/www/html --agree-tos --deploy-hook \"systemctl reload nginx\"",
+        "acmeagent issue -d www.example.com -w /var/www/html --agree-tos --target nginx",
         "a certificate from Let\u{2019}s Encrypt for a running web server",
     ),
     (

@@ -13,7 +13,9 @@ use crate::agent::{Insistence, Trouble, Wish};
 use crate::config::cert::CertSettings;
 use crate::config::choice::{CaChoice, CaName, Hooks};
 use crate::config::main_settings::MainSettings;
+use crate::config::verify::Verify;
 use crate::model::name::CertName;
+use crate::schedule::rollout::Settings as Rollout;
 use crate::store::Store;
 use crate::store::disk::Real;
 use crate::store::layout::Layout;
@@ -74,7 +76,7 @@ fn rehearse(
     let done = context.block_on(async {
         let mut done = Vec::with_capacity(wanted.len());
         for (name, settings) in wanted {
-            let settings = CertSettings { hooks: Hooks::default(), ..settings };
+            let settings = put_to_use_nowhere(settings);
             let insistence = Insistence { by_hand: true, ..Insistence::default() };
             let (new_settings, may_register) = (None, true);
             let wish = Wish { name, settings, new_settings, insistence, agree_terms, may_register };
@@ -92,4 +94,14 @@ fn rehearse(
             format!("rehearsal of {} certificates went well; nothing was kept\n", done.len());
     }
     Ok(report)
+}
+
+fn put_to_use_nowhere(settings: CertSettings) -> CertSettings {
+    CertSettings {
+        targets: Vec::new(),
+        hooks: Hooks::default(),
+        verify: Verify::default(),
+        rollout: Rollout::default(),
+        ..settings
+    }
 }

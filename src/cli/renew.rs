@@ -50,7 +50,7 @@ pub(super) fn run(context: &Context, args: &Renew) -> Result<Report, Failure> {
 
 fn pass(context: &Context, args: &Renew) -> Result<Pass, Failure> {
     let names = context.named(&args.names)?;
-    Ok(Pass { names, force: args.force, jobs: usize::from(args.jobs) })
+    Ok(Pass { names, force: args.force, approve: args.approve, jobs: usize::from(args.jobs) })
 }
 
 /// The answer when the index shows that nothing is due: of those that are failing how they stand,

@@ -76,6 +76,8 @@ fn row(line: &CertificateLine, standing: &Standing, now: Timestamp) -> [String; 
     };
     let last = match (&facts.last_failure, bad, facts.last_success) {
         (None, Some(live), _) => format!("generation {live} is bad, to be replaced"),
+        _ if facts.intent.is_some() => lines::soaking(standing, now),
+        _ if facts.halted.is_some() => "too many rollbacks: nothing is deployed".to_owned(),
         _ if !facts.deploy_queue.is_empty() => {
             let queued = &facts.deploy_queue[0];
             let again = until_in_words(queued.next_at, now);

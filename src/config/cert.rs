@@ -1,22 +1,27 @@
 //! What is wanted of one certificate.
 
-use std::collections::HashSet;
 use std::path::Path;
 
-use thiserror::Error;
-
 use super::choice::{self, AbsolutePath, CaChoice, Eab, Email, Hooks, OnBadName, Permissions};
+use super::keys::unknown_word;
 use super::reader::{ConfigError, Node, Section, Source};
 use super::secret::{CredentialName, Secret, SecretSource, VariableName};
-use super::{file, keys, writer};
+use super::target::TargetChoice;
+use super::verify::Verify;
+use super::{file, keys, rollout, writer};
 use crate::acme::{MacAlgorithm, Profile};
 use crate::certificate::KeyType;
 use crate::challenge::Http01;
 use crate::model::challenge::ChallengeKind;
 use crate::model::name::Identifier;
+use crate::schedule::rollout::Settings as Rollout;
+
+mod contradiction;
+
+pub(crate) use contradiction::Contradiction;
 
 /// The settings of one certificate: `certificates/<name>.toml`.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CertSettings {
     pub(crate) identifiers: Vec<Identifier>,
     /// In the order in which they are tried.
@@ -30,11 +35,15 @@ pub(crate) struct CertSettings {
     pub(crate) on_bad_name: OnBadName,
     pub(crate) key_type: KeyType,
     pub(crate) reuse_key: bool,
+    /// In the order in which they are activated.
+    pub(crate) targets: Vec<TargetChoice>,
     /// In the order in which they are tried.
     pub(crate) challenges: Vec<ChallengeKind>,
     pub(crate) http01: Http01,
     pub(crate) tls_alpn01_port: Option<u16>,
     pub(crate) hooks: Hooks,
+    pub(crate) verify: Verify,
+    pub(crate) rollout: Rollout,
     pub(crate) permissions: Permissions,
     pub(crate) eab: Option<Eab>,
 }
@@ -51,42 +60,15 @@ impl Default for CertSettings {
             on_bad_name: OnBadName::default(),
             key_type: KeyType::default(),
             reuse_key: false,
+            targets: Vec::new(),
             challenges: vec![ChallengeKind::Http01],
             http01: Http01::default(),
             tls_alpn01_port: None,
             hooks: Hooks::default(),
+            verify: Verify::default(),
+            rollout: Rollout::default(),
             permissions: Permissions::default(),
             eab: None,
-        }
-    }
-}
-
-/// Settings that are each well-formed but cannot hold together.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-pub(crate) enum Contradiction {
-    #[error("no identifier is given")]
-    NoIdentifier,
-    #[error("{0} is listed twice")]
-    Twice(Identifier),
-    #[error("{wildcard} covers {covered} already; CAs refuse an order with both")]
-    Redundant { wildcard: Identifier, covered: Identifier },
-    #[error("{identifier} cannot be proved by {tried}")]
-    Unprovable { identifier: Identifier, tried: String },
-    #[error("the CA {0} is listed twice")]
-    SameCa(CaChoice),
-    #[error("one root cannot be that of several CAs")]
-    SharedRoot,
-    #[error("the embedded CA has a root of its own")]
-    EmbeddedRoot,
-}
-
-impl Contradiction {
-    /// The key to look at.
-    fn key(&self) -> &'static str {
-        match self {
-            Self::SharedRoot | Self::EmbeddedRoot => "ca-root",
-            Self::SameCa(_) => "ca",
-            _ => "identifiers",
         }
     }
 }
@@ -100,7 +82,7 @@ impl CertSettings {
         let identifiers = root.parse_list("identifiers", Identifier::parse)?;
         let identifiers = identifiers.ok_or_else(|| root.missing("identifiers"))?;
         let settings = Self { identifiers, ..Self::read(&root)? };
-        settings.check().map_err(|why| root.refuse(why.key(), why))?;
+        settings.check().map_err(|why| why.within(&root))?;
         Ok(settings)
     }
 
@@ -137,45 +119,6 @@ impl CertSettings {
         self.eab.as_ref().is_some_and(Eab::holds_secret)
     }
 
-    /// Checks what no single key can know. File and command line both end here.
-    pub(crate) fn check(&self) -> Result<(), Contradiction> {
-        if self.identifiers.is_empty() {
-            return Err(Contradiction::NoIdentifier);
-        }
-        match self.cas.as_slice() {
-            [CaChoice::Embedded] if self.ca_root.is_some() => {
-                return Err(Contradiction::EmbeddedRoot);
-            }
-            [_, _, ..] if self.ca_root.is_some() => return Err(Contradiction::SharedRoot),
-            cas => {
-                let twice = cas.iter().enumerate().find(|(place, ca)| cas[..*place].contains(ca));
-                if let Some((_, ca)) = twice {
-                    return Err(Contradiction::SameCa(ca.clone()));
-                }
-            }
-        }
-        let wildcards: Vec<_> = self.identifiers.iter().filter(|one| one.is_wildcard()).collect();
-        let mut met = HashSet::new();
-        // What is wrong with the list itself is told before what this host can prove of it.
-        for one in &self.identifiers {
-            if !met.insert(one) {
-                return Err(Contradiction::Twice(one.clone()));
-            }
-            if let Some(&wildcard) = wildcards.iter().find(|wildcard| covers(wildcard, one)) {
-                let (wildcard, covered) = (wildcard.clone(), one.clone());
-                return Err(Contradiction::Redundant { wildcard, covered });
-            }
-        }
-        for one in &self.identifiers {
-            if !self.challenges.iter().any(|kind| kind.proves(one)) {
-                let tried = self.challenges.iter().map(|kind| kind.as_str());
-                let tried = tried.collect::<Vec<_>>().join(" or ");
-                return Err(Contradiction::Unprovable { identifier: one.clone(), tried });
-            }
-        }
-        Ok(())
-    }
-
     /// Reads everything but the identifiers, which defaults do not have.
     pub(super) fn read(root: &Section<'_>) -> Result<Self, ConfigError> {
         let built_in = Self::default();
@@ -192,25 +135,18 @@ impl CertSettings {
             on_bad_name: root.parse("on_bad_name", parse_on_bad_name)?.unwrap_or_default(),
             key_type: root.parse("key-type", parse_key_type)?.unwrap_or(built_in.key_type),
             reuse_key: reuse_key.map_or(Ok(built_in.reuse_key), |node| node.flag())?,
+            targets: root.parse_list("targets", TargetChoice::parse)?.unwrap_or_default(),
             challenges: challenge
                 .parse_list("types", parse_challenge)?
                 .unwrap_or(built_in.challenges),
             http01: read_http01(&challenge)?,
             tls_alpn01_port: tls_alpn01_port.map(|node| node.port()).transpose()?,
             hooks: read_hooks(&root.section("hooks", &keys::HOOKS)?)?,
+            verify: Verify::read(&root.section("verify", &keys::VERIFY)?)?,
+            rollout: rollout::read(root)?,
             permissions: read_permissions(&root.section("permissions", &keys::PERMISSIONS)?)?,
             eab: read_eab(&root.section("eab", &keys::EAB)?)?,
         })
-    }
-}
-
-/// Whether a wildcard makes another name superfluous.
-fn covers(wildcard: &Identifier, other: &Identifier) -> bool {
-    match (wildcard, other) {
-        (Identifier::Dns(wildcard), Identifier::Dns(other)) => {
-            wildcard != other && wildcard.covers(other)
-        }
-        _ => false,
     }
 }
 
@@ -231,14 +167,6 @@ fn parse_on_bad_name(text: &str) -> Result<OnBadName, String> {
 fn parse_challenge(text: &str) -> Result<ChallengeKind, String> {
     let known = ChallengeKind::ALL.map(ChallengeKind::as_str);
     ChallengeKind::parse(text).ok_or_else(|| unknown_word(text, &known))
-}
-
-fn unknown_word(text: &str, known: &[&str]) -> String {
-    let text = text.chars().take(40).collect::<String>();
-    match keys::nearest(&text, known) {
-        Some(word) => format!("{text:?} is unknown; did you mean {word:?}?"),
-        None => format!("{text:?} is unknown; known are {}", known.join(", ")),
-    }
 }
 
 fn read_profile(root: &Section<'_>) -> Result<Option<Profile>, ConfigError> {

@@ -31,22 +31,27 @@ impl ChoiceError {
     }
 }
 
+/// Reads what the operator calls something: 1 to 64 characters of `a-z 0-9 . - _` that begin with a
+/// letter or digit.
+pub(super) fn word(text: &str, what: &'static str) -> Result<String, ChoiceError> {
+    const LONGEST: usize = 64;
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-_".contains(&b);
+    let fits = (1..=LONGEST).contains(&text.len()) && !text.starts_with(['.', '-', '_']);
+    if fits && text.bytes().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    let why = "1 to 64 characters of a-z, 0-9, dot, hyphen and underscore are allowed";
+    Err(ChoiceError::new(text, what, why))
+}
+
 /// The name of a CA: a row of the built-in table or of `[[ca]]`; safe as a folder name.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct CaName(String);
 
 impl CaName {
-    const LONGEST: usize = 64;
-
     /// Takes 1 to 64 characters of `a-z 0-9 . - _` that begin with a letter or digit.
     pub(crate) fn parse(text: &str) -> Result<Self, ChoiceError> {
-        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-_".contains(&b);
-        let fits = (1..=Self::LONGEST).contains(&text.len()) && !text.starts_with(['.', '-', '_']);
-        if fits && text.bytes().all(allowed) {
-            return Ok(Self(text.to_owned()));
-        }
-        let why = "1 to 64 characters of a-z, 0-9, dot, hyphen and underscore are allowed";
-        Err(ChoiceError::new(text, "CA name", why))
+        word(text, "CA name").map(Self)
     }
 
     pub(crate) fn as_str(&self) -> &str {

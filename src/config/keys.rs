@@ -3,7 +3,8 @@
 /// The keys of one table.
 #[derive(Debug)]
 pub(super) struct Keys {
-    /// The header of the table as people write it; empty for what stands above all tables.
+    /// The header of the table as people write it between brackets; empty for what stands above all
+    /// tables.
     pub(super) header: &'static str,
     pub(super) known: &'static [&'static str],
 }
@@ -19,8 +20,11 @@ const CERT_KEYS: &[&str] = &[
     "on_bad_name",
     "key-type",
     "reuse-key",
+    "targets",
     "challenge",
     "hooks",
+    "verify",
+    "rollout",
     "permissions",
     "eab",
 ];
@@ -32,6 +36,25 @@ pub(super) const CHALLENGE: Keys = Keys {
     known: &["types", "webroot", "http-01-address", "http-01-port", "tls-alpn-01-port"],
 };
 pub(super) const HOOKS: Keys = Keys { header: "hooks", known: &["pre", "deploy", "post"] };
+pub(super) const VERIFY: Keys = Keys {
+    header: "verify",
+    known: &[
+        "endpoints",
+        "attempts",
+        "needed",
+        "within",
+        "handshake-failures",
+        "verification-errors",
+        "latency",
+        "latency-share",
+        "ocsp-failures",
+        "sample",
+    ],
+};
+pub(super) const ROLLOUT: Keys =
+    Keys { header: "rollout", known: &["freeze-until", "deadline", "wave"] };
+pub(super) const WAVE: Keys =
+    Keys { header: "[rollout.wave]", known: &["targets", "percent", "soak", "approve"] };
 pub(super) const PERMISSIONS: Keys =
     Keys { header: "permissions", known: &["owner", "group", "mode"] };
 pub(super) const EAB: Keys = Keys {
@@ -48,7 +71,7 @@ pub(super) const EAB: Keys = Keys {
 };
 
 /// `acmeagent.toml`.
-pub(super) const MAIN: Keys = Keys { header: "", known: &["defaults", "ca"] };
+pub(super) const MAIN: Keys = Keys { header: "", known: &["defaults", "ca", "target"] };
 /// What a certificate's file may hold, but for the identifiers.
 pub(super) const DEFAULTS: Keys = Keys {
     header: "defaults",
@@ -59,14 +82,43 @@ pub(super) const DEFAULTS: Keys = Keys {
 };
 pub(super) const CA: Keys =
     Keys { header: "ca", known: &["name", "directory", "root", "limits", "eab-by-email", "eab"] };
+pub(super) const TARGET: Keys = Keys {
+    header: "[target]",
+    known: &[
+        "name",
+        "kind",
+        "verify",
+        "program",
+        "config",
+        "prefix",
+        "pid",
+        "socket",
+        "certificate",
+        "dir",
+        "owner",
+        "group",
+        "mode",
+        "format",
+        "file",
+        "reload",
+        "password-file",
+        "unit",
+        "command",
+        "timeout",
+    ],
+};
 
-/// The tables of a certificate's file.
-pub(super) const CERT_TABLES: [&Keys; 5] = [&CERT, &CHALLENGE, &HOOKS, &PERMISSIONS, &EAB];
+/// The tables of a certificate's file, but for its waves.
+pub(super) const CERT_TABLES: [&Keys; 7] =
+    [&CERT, &CHALLENGE, &HOOKS, &VERIFY, &ROLLOUT, &PERMISSIONS, &EAB];
 
 impl Keys {
     /// Says where an unknown key belongs, or which one was probably meant.
     pub(super) fn advice(&self, key: &str) -> String {
-        let home = CERT_TABLES.into_iter().find(|table| table.known.contains(&key));
+        // What stands in [rollout] is meant for one of its waves before it is for anything else.
+        let own = Some(&WAVE).filter(|_| self.header == ROLLOUT.header);
+        let mut homes = own.into_iter().chain(CERT_TABLES).chain([&WAVE]);
+        let home = homes.find(|table| table.known.contains(&key));
         match (home, nearest(key, self.known)) {
             (Some(Self { header: "", .. }), _) if self.header != MAIN.header => {
                 format!("`{key}` belongs above the first [table] of a certificate's file")
@@ -85,6 +137,15 @@ pub(super) fn nearest<'a>(typed: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |word: &&str| strsim::damerau_levenshtein(&typed, word);
     let word = known.iter().copied().min_by_key(distance)?;
     (distance(&word) <= word.len().max(3) / 3).then_some(word)
+}
+
+/// Says that a word is none of those known, and which of them was probably meant.
+pub(super) fn unknown_word(text: &str, known: &[&str]) -> String {
+    let text = text.chars().take(40).collect::<String>();
+    match nearest(&text, known) {
+        Some(word) => format!("{text:?} is unknown; did you mean {word:?}?"),
+        None => format!("{text:?} is unknown; known are {}", known.join(", ")),
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +174,13 @@ mod tests {
     fn a_key_in_the_wrong_table_is_sent_home() {
         assert_eq!(CERT.advice("webroot"), "`webroot` belongs into [challenge]");
         assert_eq!(CHALLENGE.advice("deploy"), "`deploy` belongs into [hooks]");
+        assert_eq!(CERT.advice("within"), "`within` belongs into [verify]");
+        assert_eq!(VERIFY.advice("deadline"), "`deadline` belongs into [rollout]");
+        assert_eq!(ROLLOUT.advice("targets"), "`targets` belongs into [[rollout.wave]]");
+        assert_eq!(CERT.advice("soak"), "`soak` belongs into [[rollout.wave]]");
+        assert!(VERIFY.advice("targets").contains("above the first [table]"));
+        assert_eq!(MAIN.advice("targets"), "`targets` belongs into [defaults]");
+        assert_eq!(TARGET.advice("sokcet"), "did you mean `socket`?");
         assert!(HOOKS.advice("email").contains("above the first [table]"));
         assert!(MAIN.advice("default").contains("`defaults`"));
         assert!(EAB.advice("zzz").ends_with("hmac-key, alg"));

@@ -7,17 +7,20 @@ use url::Url;
 use super::cert::{self, CertSettings};
 use super::choice::{self, AbsolutePath, CaChoice, CaName, Eab};
 use super::reader::{ConfigError, Section, Source};
+use super::target::{NoTarget, TargetTable};
 use super::{file, keys};
 use crate::acme::Endpoint;
 use crate::model::name::Identifier;
 use crate::schedule::limits::Limits;
 
-/// The machine's settings: defaults for new certificates, and CAs beyond the built-in ones.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+/// The machine's settings: defaults for new certificates, CAs beyond the built-in ones, and targets
+/// of which more is to be said than their kind.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct MainSettings {
     /// Without identifiers.
     defaults: CertSettings,
     cas: Vec<CaTable>,
+    targets: Vec<TargetTable>,
 }
 
 /// One `[[ca]]`: a private CA, or a built-in one with other particulars.
@@ -49,7 +52,15 @@ impl MainSettings {
             }
             cas.push(ca);
         }
-        Ok(Self { defaults, cas })
+        let mut targets: Vec<TargetTable> = Vec::new();
+        for section in root.sections("target", &keys::TARGET)? {
+            let target = TargetTable::read(&section)?;
+            if targets.iter().any(|other| other.name == target.name) {
+                return Err(section.refuse("name", "another [[target]] has that name"));
+            }
+            targets.push(target);
+        }
+        Ok(Self { defaults, cas, targets })
     }
 
     /// Reads the file at `path`; the built-in defaults if there is none.
@@ -73,6 +84,12 @@ impl MainSettings {
     /// Finds the `[[ca]]` of that name; the built-in table comes after it.
     pub(crate) fn ca(&self, name: &CaName) -> Option<&CaTable> {
         self.cas.iter().find(|ca| ca.name == *name)
+    }
+
+    /// Finds the `[[target]]` of that name.
+    pub(crate) fn target(&self, name: &str) -> Result<&TargetTable, NoTarget> {
+        let found = self.targets.iter().find(|target| target.name == name);
+        found.ok_or_else(|| NoTarget::new(name, &self.targets))
     }
 }
 
@@ -155,6 +172,34 @@ mod tests {
     }
 
     #[test]
+    fn new_certificates_have_the_targets_and_waves_of_the_defaults() {
+        let text = r#"
+            [defaults]
+            targets = ["web", "nginx"]
+            [defaults.verify]
+            attempts = 7
+            [defaults.rollout]
+            deadline = "6h"
+            [[defaults.rollout.wave]]
+            targets = ["web"]
+            soak = "10m"
+
+            [[target]]
+            name = "web"
+            kind = "nginx"
+        "#;
+        let settings = parse(text).unwrap();
+        let cert = settings.new_certificate(vec![Identifier::parse("a.example").unwrap()]);
+        assert_eq!(cert.check(), Ok(()));
+        let written = cert.write_over(Path::new("a.toml"), None).unwrap();
+        let tables = "\n[verify]\nattempts = 7\n\n[rollout]\ndeadline = \"6h\"\n\n\
+                      [[rollout.wave]]\ntargets = [\"web\"]\nsoak = \"10m\"\n";
+        assert!(written.contains("targets = [\"web\", \"nginx\"]\n"), "{written}");
+        assert!(written.ends_with(tables), "{written}");
+        assert_eq!(CertSettings::parse(Path::new("a.toml"), &written).unwrap(), cert);
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let table = [
             ("email = \"a@b.c\"", "1:1: unknown key `email`"),
@@ -162,6 +207,23 @@ mod tests {
             (
                 "[defaults.challenge]\nwebrot = \"/x\"",
                 "2:1: unknown key `defaults.challenge.webrot`",
+            ),
+            ("targets = [\"nginx\"]", "1:1: unknown key `targets`"),
+            (
+                "[defaults]\ntargets = [\"copy\"]",
+                "2:12: `defaults.targets`: \"copy\" is not a valid",
+            ),
+            (
+                "[defaults.verify]\nsample = 0",
+                "2:10: `defaults.verify.sample`: it must be a number",
+            ),
+            (
+                "[[defaults.rollout.wave]]\npercent = 0",
+                "2:11: `defaults.rollout.wave.percent`: it must be a number from 1 to 100",
+            ),
+            (
+                "[defaults.rollout.wave]\npercent = 5",
+                "1:1: `defaults.rollout.wave`: each begins with a line of its own, [[defaults.rollo",
             ),
             ("[ca]\nname = \"x\"", "1:1: `ca`: each begins with a line of its own, [[ca]]"),
             ("[[ca]]\nname = \"x\"", "1:1: `ca.directory` is missing"),

@@ -12,5 +12,8 @@ pub(crate) mod file;
 mod keys;
 pub(crate) mod main_settings;
 pub(crate) mod reader;
+mod rollout;
 pub(crate) mod secret;
+pub(crate) mod target;
+pub(crate) mod verify;
 mod writer;

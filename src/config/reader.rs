@@ -1,15 +1,18 @@
 //! TOML with places: whatever is wrong is named with file, line, column and key.
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
 use toml_edit::{Document, Item, TableLike, Value};
 
+use super::choice::ChoiceError;
 use super::file::FileError;
 use super::keys::Keys;
 use crate::deploy::hook::command::Command;
+use crate::model::time::Timestamp;
 
 /// A place in a settings file; line and column count from 1.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -108,7 +111,8 @@ impl<'a> Section<'a> {
         let table = item.and_then(Item::as_table_like);
         let span = item.and_then(Item::span);
         if item.is_some() && table.is_none() {
-            let why = format!("it is a table and begins with a line of its own, [{key}]");
+            let why =
+                format!("it is a table and begins with a line of its own, [{}]", self.label(key));
             return Err(self.refuse_at(span, key, why));
         }
         Self { source: self.source, name: self.label(key), span, table }.knowing(keys)
@@ -130,7 +134,7 @@ impl<'a> Section<'a> {
             Some(item) => Err(self.refuse_at(
                 item.span(),
                 key,
-                format!("each begins with a line of its own, [[{key}]]"),
+                format!("each begins with a line of its own, [[{}]]", self.label(key)),
             )),
         }
     }
@@ -169,6 +173,20 @@ impl<'a> Section<'a> {
             return Err(list.refuse("the list is empty"));
         }
         nodes.into_iter().map(|node| node.parse(&parse)).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Reads a text with `parse` that must be there.
+    pub(super) fn required<T, E: fmt::Display>(
+        &self,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<T, ConfigError> {
+        self.parse(key, parse)?.ok_or_else(|| self.missing(key))
+    }
+
+    /// The keys it holds, in the file's order.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.table.into_iter().flat_map(|table| table.iter()).map(|(key, _)| key)
     }
 
     pub(super) fn missing(&self, key: &str) -> ConfigError {
@@ -239,6 +257,55 @@ impl<'a> Node<'a> {
         port.ok_or_else(|| self.refuse("a port is a number from 1 to 65535"))
     }
 
+    /// A whole number in `range`.
+    pub(super) fn number<T>(&self, range: RangeInclusive<T>) -> Result<T, ConfigError>
+    where
+        T: TryFrom<i64> + PartialOrd + fmt::Display,
+    {
+        let number = self.value.as_integer().ok_or_else(|| self.not("a whole number"))?;
+        let number = T::try_from(number).ok().filter(|number| range.contains(number));
+        let (least, most) = (range.start(), range.end());
+        number
+            .ok_or_else(|| self.refuse(format_args!("it must be a number from {least} to {most}")))
+    }
+
+    /// A number of percent, with or without a point, as a fraction of one.
+    ///
+    /// Kept to a millionth of a percent, so that it is written again as it was read.
+    pub(super) fn percent(&self, most: u16) -> Result<f64, ConfigError> {
+        let whole = self.value.as_integer().and_then(|number| i32::try_from(number).ok());
+        let number = self.value.as_float().or(whole.map(f64::from));
+        if number.is_none() && !self.value.is_integer() {
+            return Err(self.not("a number of percent"));
+        }
+        let number = number.filter(|number| (0.0..=f64::from(most)).contains(number));
+        let number = number
+            .ok_or_else(|| self.refuse(format_args!("it must be from 0 to {most} percent")))?;
+        Ok((number * 1e6).round() / 1e8)
+    }
+
+    /// A time span in `range`.
+    pub(super) fn span(&self, range: RangeInclusive<Duration>) -> Result<Duration, ConfigError> {
+        const FORM: &str = "write it as in \"90s\" or \"1h 30m\"";
+        let text = self.value.as_str().ok_or_else(|| self.not("a time span in quotes"))?;
+        let span = humantime::parse_duration(text)
+            .map_err(|_| self.refuse(ChoiceError::new(text, "time span", FORM)))?;
+        if !range.contains(&span) {
+            let [least, most] =
+                [range.start(), range.end()].map(|end| humantime::format_duration(*end));
+            return Err(self.refuse(format_args!("it must be from {least} to {most}")));
+        }
+        Ok(span)
+    }
+
+    /// A point in time.
+    pub(super) fn moment(&self) -> Result<Timestamp, ConfigError> {
+        const WANTED: &str = "a date and time with its offset, as in 2027-01-04T08:00:00Z";
+        let moment = self.value.as_datetime().ok_or_else(|| self.not(WANTED))?;
+        let moment = Timestamp::parse(&moment.to_string());
+        moment.ok_or_else(|| self.refuse(format_args!("it must be {WANTED}")))
+    }
+
     /// The elements of a list.
     pub(super) fn list(&self) -> Result<Vec<Self>, ConfigError> {
         let list = self.value.as_array().ok_or_else(|| match self.value.as_str() {
@@ -284,7 +351,8 @@ impl<'a> Node<'a> {
     fn not(&self, wanted: &str) -> ConfigError {
         let found = match self.value {
             Value::String(_) => "a text",
-            Value::Integer(_) | Value::Float(_) => "a number",
+            Value::Integer(_) => "a number",
+            Value::Float(_) => "a number with a point",
             Value::Boolean(_) => "true or false",
             Value::Datetime(_) => "a date",
             Value::Array(_) => "a list",

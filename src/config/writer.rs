@@ -1,16 +1,13 @@
 //! Typed settings into TOML, over what an operator wrote.
 
-use std::net::IpAddr;
-
 use toml_edit::{Array, DocumentMut, Item, RawString, Table, TableLike, Value};
 
 use super::cert::CertSettings;
-use super::choice::{Eab, OnBadName};
 use super::keys::{CERT_TABLES, Keys};
-use super::secret::SecretSource;
-use crate::acme::{MacAlgorithm, Profile};
-use crate::challenge::Http01;
-use crate::deploy::hook::command::Command;
+
+mod render;
+
+use render::render;
 
 const GREETING: &str = "\
 # What is wanted of this certificate. Written by `acmeagent issue`, meant to be edited:
@@ -47,100 +44,6 @@ pub(super) fn change(text: &str, old: &CertSettings, new: &CertSettings) -> Stri
     document.to_string()
 }
 
-/// Writes settings plainly: what shapes the certificate always, the rest where it was chosen.
-fn render(settings: &CertSettings) -> DocumentMut {
-    let mut document = DocumentMut::new();
-    let root = document.as_table_mut();
-    put(root, "identifiers", list(settings.identifiers.iter().map(ToString::to_string)));
-    put(root, "ca", list(settings.cas.iter().map(ToString::to_string)));
-    put(root, "ca-root", settings.ca_root.as_ref().map(|path| path.as_str().into()));
-    put(root, "email", settings.email.as_ref().map(|email| email.as_str().into()));
-    match &settings.profile {
-        Some(Profile::Preferred(name)) => put(root, "profile", Some(name.into())),
-        Some(Profile::Required(name)) => put(root, "required-profile", Some(name.into())),
-        None => {}
-    }
-    put(root, "preferred-chain", settings.preferred_chain.as_ref().map(Value::from));
-    let on_bad_name = Some(settings.on_bad_name).filter(|choice| *choice != OnBadName::default());
-    put(root, "on_bad_name", on_bad_name.map(|choice| choice.as_str().into()));
-    put(root, "key-type", Some(settings.key_type.as_str().into()));
-    put(root, "reuse-key", settings.reuse_key.then(|| true.into()));
-    render_challenge(settings, below(root, "challenge"));
-    render_hooks(settings, below(root, "hooks"));
-    render_permissions(settings, below(root, "permissions"));
-    render_eab(settings.eab.as_ref(), below(root, "eab"));
-    for table in CERT_TABLES.iter().filter(|table| !table.header.is_empty()) {
-        if is_bare(root.get(table.header)) {
-            root.remove(table.header);
-        }
-    }
-    document
-}
-
-fn render_challenge(settings: &CertSettings, table: &mut Table) {
-    put(table, "types", list(settings.challenges.iter().map(ToString::to_string)));
-    match &settings.http01 {
-        Http01::Webroot(path) => put(table, "webroot", path.to_str().map(Into::into)),
-        Http01::Standalone { address, port } => {
-            put(table, "http-01-address", address.map(|ip: IpAddr| ip.to_string().into()));
-            put(table, "http-01-port", port.map(|port| i64::from(port).into()));
-        }
-    }
-    let port = settings.tls_alpn01_port;
-    put(table, "tls-alpn-01-port", port.map(|port| i64::from(port).into()));
-}
-
-fn render_hooks(settings: &CertSettings, table: &mut Table) {
-    let commands = |commands: &[Command]| {
-        let commands = commands.iter().map(words);
-        (commands.len() > 0).then(|| commands.collect())
-    };
-    put(table, "pre", commands(&settings.hooks.pre));
-    put(table, "deploy", commands(&settings.hooks.deploy));
-    put(table, "post", commands(&settings.hooks.post));
-}
-
-fn render_permissions(settings: &CertSettings, table: &mut Table) {
-    let permissions = &settings.permissions;
-    put(table, "owner", permissions.owner.as_ref().map(Value::from));
-    put(table, "group", permissions.group.as_ref().map(Value::from));
-    put(table, "mode", permissions.mode.map(|mode| format!("{mode:04o}").into()));
-}
-
-fn render_eab(eab: Option<&Eab>, table: &mut Table) {
-    let Some(eab) = eab else { return };
-    put(table, "kid", Some((&eab.kid).into()));
-    let (key, value) = match &eab.hmac_key {
-        SecretSource::Credential(name) => ("hmac-key-credential", name.as_str().into()),
-        SecretSource::File(path) => ("hmac-key-file", path.as_str().into()),
-        SecretSource::Command(command) => ("hmac-key-command", words(command)),
-        SecretSource::Environment(name) => ("hmac-key-env", name.as_str().into()),
-        SecretSource::Literal(secret) => ("hmac-key", secret.expose().into()),
-    };
-    put(table, key, Some(value));
-    let alg = Some(eab.alg).filter(|alg| *alg != MacAlgorithm::default());
-    put(table, "alg", alg.map(|alg| alg.as_str().into()));
-}
-
-fn put(table: &mut Table, key: &str, value: Option<Value>) {
-    if let Some(value) = value {
-        table.insert(key, Item::Value(value));
-    }
-}
-
-fn below<'a>(table: &'a mut Table, key: &str) -> &'a mut Table {
-    let item = table.entry(key).or_insert_with(toml_edit::table);
-    item.as_table_mut().expect("it was just made")
-}
-
-fn list(words: impl Iterator<Item = String>) -> Option<Value> {
-    Some(words.collect())
-}
-
-fn words(command: &Command) -> Value {
-    command.argv().iter().collect()
-}
-
 fn find<'a>(document: &'a DocumentMut, table: &Keys, key: &str) -> Option<&'a Value> {
     let table = match table.header {
         "" => Some(document.as_table() as &dyn TableLike),
@@ -173,6 +76,8 @@ fn same(one: Option<&Value>, other: Option<&Value>) -> bool {
         (Some(Value::String(one)), Some(Value::String(other))) => one.value() == other.value(),
         (Some(Value::Integer(one)), Some(Value::Integer(other))) => one.value() == other.value(),
         (Some(Value::Boolean(one)), Some(Value::Boolean(other))) => one.value() == other.value(),
+        (Some(Value::Float(one)), Some(Value::Float(other))) => one.value() == other.value(),
+        (Some(Value::Datetime(one)), Some(Value::Datetime(other))) => one.value() == other.value(),
         (Some(Value::Array(one)), Some(Value::Array(other))) => {
             let pairs = one.iter().zip(other.iter());
             one.len() == other.len() && pairs.into_iter().all(|(a, b)| same(Some(a), Some(b)))

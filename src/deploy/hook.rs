@@ -10,6 +10,7 @@ pub(crate) mod directory;
 pub(crate) mod environment;
 mod output;
 mod process;
+pub(crate) mod target;
 
 use std::ffi::OsString;
 use std::io;
@@ -41,7 +42,7 @@ impl Hook {
     /// Between asking a program to stop and killing it.
     const GRACE: Duration = Duration::from_secs(10);
 
-    fn new(argv: Vec<OsString>) -> Self {
+    pub(super) fn new(argv: Vec<OsString>) -> Self {
         Self { argv, limit: Self::LIMIT, grace: Self::GRACE }
     }
 
@@ -52,6 +53,14 @@ impl Hook {
     /// Sets the time it may take.
     pub(crate) fn within(self, limit: Duration) -> Self {
         Self { limit, ..self }
+    }
+
+    /// What it is called as a target: the same whether it stands in `targets`, in `[hooks]`, or in
+    /// a directory.
+    pub(crate) fn label(&self) -> String {
+        let words: Vec<_> = self.argv.iter().map(|word| word.to_string_lossy()).collect();
+        let line = shlex::try_join(words.iter().map(AsRef::as_ref));
+        format!("hook:{}", line.expect("the words of a command hold no NUL"))
     }
 
     /// The program as messages name it.
@@ -97,6 +106,19 @@ pub(crate) enum HookError {
 }
 
 impl HookError {
+    pub(crate) fn program(&self) -> &str {
+        match self {
+            Self::Missing { program }
+            | Self::NoInterpreter { program }
+            | Self::NotExecutable { program }
+            | Self::Start { program, .. }
+            | Self::Exited { program, .. }
+            | Self::Killed { program, .. }
+            | Self::TimedOut { program, .. }
+            | Self::TooMuch { program, .. } => program,
+        }
+    }
+
     /// What it printed before it failed.
     pub(crate) fn output(&self) -> Option<&str> {
         match self {
@@ -215,4 +237,4 @@ async fn carry_out(hook: &Hook, env: &HookEnv, streams: Streams) -> Result<(End,
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

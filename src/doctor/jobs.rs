@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::host::{self, Host};
+use super::host::Host;
+use crate::deploy::files;
 
 /// Every line of cron, and every unit systemd starts by itself.
 #[derive(Debug, Default)]
@@ -21,7 +22,7 @@ impl Jobs {
         }
         tables.extend(host.list("/var/spool/cron"));
         tables.extend(host.list("/var/spool/cron/crontabs"));
-        for text in tables.iter().filter_map(|table| host::text(table)) {
+        for text in tables.iter().filter_map(|table| files::text(table)) {
             let lines = text.lines().map(str::trim);
             // Debian's tables for programs that have a timer as well say so themselves.
             let stands_back = |line: &str| has_systemd && line.contains("! -d /run/systemd/system");
@@ -38,8 +39,8 @@ impl Jobs {
     /// What is enabled has a link in the folder of what wants it.
     fn gather_units(&mut self, dir: &Path) {
         let wants = |dir: &Path| dir.extension().is_some_and(|extension| extension == "wants");
-        for folder in host::list(dir).iter().filter(|dir| wants(dir)) {
-            let names = host::list(folder);
+        for folder in files::list(dir).iter().filter(|dir| wants(dir)) {
+            let names = files::list(folder);
             let names = names.iter().filter_map(|unit| unit.file_name()?.to_str());
             self.units.extend(names.map(str::to_owned));
         }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use super::{Patient, in_full};
 use crate::agent::audit::Findings;
 use crate::certificate::wrong_way_round;
+use crate::deploy::files;
+use crate::model::file;
 use crate::model::finding::{Finding, Severity};
 use crate::model::name::CertName;
-use crate::store::layout::file;
 use crate::store::{Store, StoreError};
 
 /// Looks at the live directory of each.
@@ -43,7 +44,7 @@ fn look(store: &Store, name: &CertName) -> Vec<Finding> {
 
 fn is_swapped(store: &Store, name: &CertName) -> bool {
     let dir = store.layout().live(name);
-    let read = |file| super::host::bytes(&dir.join(file)).map(zeroize::Zeroizing::new);
+    let read = |file| files::bytes(&dir.join(file)).map(zeroize::Zeroizing::new);
     match (read(file::FULLCHAIN), read(file::PRIVKEY)) {
         (Some(chain), Some(key)) => wrong_way_round(&chain, &key),
         _ => false,

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Patient;
-use super::host::{self, Host};
+use super::host::Host;
 use super::jobs::Jobs;
 use crate::agent::audit::Findings;
 use crate::certificate::Chain;
+use crate::deploy::files;
 use crate::model::finding::{Finding, Severity};
 use crate::model::name::Identifier;
 
@@ -71,12 +72,12 @@ fn certbot(host: &Host) -> Vec<Foreign> {
 
 fn certbot_lineage(host: &Host, path: &Path) -> Option<Foreign> {
     let name = path.file_name()?.to_str()?.strip_suffix(".conf")?;
-    let text = host::text(path)?;
+    let text = files::text(path)?;
     let value = |key| values(&text).find(|(found, _)| *found == key).map(|(_, value)| value);
     if value("autorenew").is_some_and(|value| value.eq_ignore_ascii_case("false")) {
         return None;
     }
-    let certificate = value("cert").and_then(|path| host::bytes(&host.at(path)));
+    let certificate = value("cert").and_then(|path| files::bytes(&host.at(path)));
     let chain = certificate.and_then(|pem| Chain::parse(&pem).ok());
     let by_name = || Identifier::parse(name).ok().into_iter().collect();
     let identifiers = chain.map_or_else(by_name, |chain| chain.identifiers());
@@ -87,7 +88,7 @@ fn certbot_lineage(host: &Host, path: &Path) -> Option<Foreign> {
 /// What acme.sh renews: one folder for each certificate, in the home of whoever runs it.
 fn acme_sh(host: &Host) -> Vec<Foreign> {
     let homes = host.home.iter().map(|home| home.join(".acme.sh")).chain([host.at("/etc/acme.sh")]);
-    let folders = homes.flat_map(|home| host::list(&home));
+    let folders = homes.flat_map(|home| files::list(&home));
     folders.filter_map(|folder| acme_sh_folder(&folder)).collect()
 }
 
@@ -97,7 +98,7 @@ fn acme_sh_folder(folder: &Path) -> Option<Foreign> {
         Some(domain) => (domain, " --ecc"),
         None => (name, ""),
     };
-    let text = host::text(&folder.join(format!("{domain}.conf")))?;
+    let text = files::text(&folder.join(format!("{domain}.conf")))?;
     let listed = values(&text).filter(|(key, _)| ["Le_Domain", "Le_Alt"].contains(key));
     let names = listed.flat_map(|(_, value)| value.trim_matches('\'').split(','));
     let identifiers = names.filter_map(|name| Identifier::parse(name.trim()).ok()).collect();

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::{Patient, in_full};
 use crate::agent::Agent;
 use crate::agent::audit::Findings;
-use crate::agent::wanted;
 use crate::challenge::SolverError;
 use crate::config::choice::CaChoice;
 use crate::model::challenge::ChallengeKind;
@@ -41,7 +40,8 @@ pub(super) async fn examine(agent: &Agent, patients: &[Patient]) -> Vec<Finding>
 }
 
 async fn attempt(agent: &Agent, patient: &Patient, kind: ChallengeKind, any_port: bool) -> Tried {
-    let wanted = wanted(&patient.settings, &patient.settings.identifiers)
+    let wanted = agent
+        .wanted(&patient.settings, &patient.settings.identifiers)
         .map_err(|trouble| (in_full(&trouble), None))?;
     let solver = match agent.hands.solvers.choose(&wanted, kind, any_port) {
         Ok(Some(chosen)) => chosen.solver,

@@ -13,6 +13,7 @@ pub(crate) enum Phase {
     Snapshot,
     Deploy,
     Verify,
+    Soak,
     RollBack,
 }
 
@@ -25,6 +26,7 @@ impl Phase {
             Self::Snapshot => "snapshot",
             Self::Deploy => "deploy",
             Self::Verify => "verify",
+            Self::Soak => "soak",
             Self::RollBack => "roll_back",
         }
     }

@@ -1,9 +1,13 @@
 //! Floor 1: the nouns. Everything here is a value; nothing reads a clock, a disk or a network.
 
 pub(crate) mod challenge;
+pub(crate) mod endpoint;
 pub(crate) mod event;
 pub(crate) mod fault;
+pub(crate) mod file;
 pub(crate) mod finding;
 pub(crate) mod generation;
+pub(crate) mod host_port;
 pub(crate) mod name;
 pub(crate) mod time;
+pub(crate) mod traffic;

@@ -10,12 +10,14 @@ use thiserror::Error;
 use crate::acme::{AcmeError, CsrError};
 use crate::certificate::{ChainError, KeyError, Refusal};
 use crate::challenge::SolverError;
+use crate::deploy::TargetError;
 use crate::deploy::hook::HookError;
 use crate::deploy::hook::directory::DirectoryError;
 use crate::model::challenge::ChallengeKind;
 use crate::model::fault::Fault;
 use crate::model::generation::Generation;
 use crate::model::name::Identifier;
+use crate::model::time::Timestamp;
 use crate::schedule::budget::Shortage;
 use crate::store::StoreError;
 
@@ -56,6 +58,21 @@ pub(crate) enum Cause {
     NotLive { generation: Generation },
     #[error(transparent)]
     Hook(#[from] HookError),
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error("clients do not see generation {generation} as they should: {places}")]
+    Unseen { generation: Generation, places: String, condemns: bool },
+    #[error("the CA revoked generation {generation} at {at}")]
+    Revoked { generation: Generation, at: Timestamp },
+    #[error("{target}: {why}")]
+    Clients { target: String, why: String, condemns: bool },
+    #[error("generation {generation} was revoked or found bad while it was rolled out")]
+    FoundBad { generation: Generation },
+    /// Why it was, an earlier run knew; its words.
+    #[error("{message}")]
+    Earlier { message: String },
+    #[error("there is no better generation to go back to: generation {generation} {why}")]
+    NoWayBack { generation: Generation, why: String },
     #[error("not tried, as a pre hook failed in this run: {why}")]
     PreHook { why: String },
     #[error(transparent)]
@@ -83,6 +100,8 @@ impl Cause {
             Self::Refused(Refusal::NotYetValid { .. } | Refusal::Expired { .. }) => false,
             Self::Refused(_) | Self::Chain(_) | Self::Key(_) | Self::Inconsistent { .. } => true,
             Self::Store(StoreError::Damaged { .. }) => true,
+            Self::Unseen { condemns, .. } | Self::Clients { condemns, .. } => *condemns,
+            Self::Revoked { .. } | Self::FoundBad { .. } => true,
             Self::Stuck { cause, .. } => cause.condemns(),
             _ => false,
         }
@@ -99,6 +118,7 @@ impl Cause {
             | Self::AccountLost { .. }
             | Self::AccountFile { .. }
             | Self::Chain(_)
+            | Self::Revoked { .. }
             | Self::Refused(_) => true,
             Self::NoSolver { .. }
             | Self::Csr(_)
@@ -107,11 +127,36 @@ impl Cause {
             | Self::Inconsistent { .. }
             | Self::NotLive { .. }
             | Self::Hook(_)
+            | Self::Target(_)
+            | Self::Unseen { .. }
+            | Self::Clients { .. }
+            | Self::FoundBad { .. }
+            | Self::Earlier { .. }
+            | Self::NoWayBack { .. }
             | Self::PreHook { .. }
             | Self::HookDirectory(_)
             | Self::Store(_)
             | Self::Interrupted
             | Self::Stuck { .. } => false,
+        }
+    }
+
+    /// Whether it was the disk of this host that failed, not a server.
+    pub(crate) fn is_the_disks(&self) -> bool {
+        match self {
+            Self::Store(_) => true,
+            Self::Stuck { cause, .. } => cause.is_the_disks(),
+            _ => false,
+        }
+    }
+
+    /// The target that did not take it, by its label.
+    pub(crate) fn target(&self) -> Option<String> {
+        match self {
+            Self::Target(error) => Some(error.target()),
+            Self::Clients { target, .. } => Some(target.clone()),
+            Self::Stuck { cause, .. } => cause.target(),
+            _ => None,
         }
     }
 
@@ -131,6 +176,7 @@ impl Cause {
             Self::Solver(error) => error.fault(),
             Self::Refused(refusal) => refusal.fault(),
             Self::Hook(error) => error.fault(),
+            Self::Target(error) => error.fault(),
             Self::Store(error) => error.fault(),
             Self::NoSolver { .. }
             | Self::NoProfile { .. }
@@ -144,6 +190,12 @@ impl Cause {
             | Self::Key(_)
             | Self::Inconsistent { .. }
             | Self::NotLive { .. }
+            | Self::Unseen { .. }
+            | Self::Revoked { .. }
+            | Self::Clients { .. }
+            | Self::FoundBad { .. }
+            | Self::Earlier { .. }
+            | Self::NoWayBack { .. }
             | Self::PreHook { .. }
             | Self::Interrupted => Fault::Passing,
             Self::Stuck { cause, .. } => cause.fault(),
@@ -154,7 +206,6 @@ impl Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::time::Timestamp;
 
     #[test]
     fn a_generation_is_given_up_only_where_it_is_at_fault() {
@@ -171,6 +222,7 @@ mod tests {
             (Refusal::NotYetValid { not_before: at, now: at }.into(), false),
             (expired.into(), false),
             (Cause::Inconsistent { generation }, true),
+            (Cause::Revoked { generation, at }, true),
             (damaged(), true),
             (Cause::NotLive { generation }, false),
             (Cause::Interrupted, false),

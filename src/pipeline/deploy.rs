@@ -1,23 +1,34 @@
-//! The switch, the hooks that put it to use, the look at what is live, and the way back.
+//! The switch, and the targets that put it to use, step by step.
 
-use super::{Cause, Run, hooks};
-use crate::model::generation::Generation;
-use crate::pipeline::machine::{Deploy, RollBack, State, Verify};
-use crate::store::layout::HookKind;
+use super::{Cause, Run};
+use crate::model::traffic::Share;
+use crate::pipeline::machine::{Deploy, State};
 
 impl Run<'_> {
     pub(super) async fn deploy(&mut self, at: Deploy) -> State<Cause> {
-        match self.switch(&at) {
+        match self.carry_out(&at).await {
+            Ok(()) => at.activated(),
             Err(cause) => at.failed(cause),
-            Ok(()) => match self.activate(at.generation()).await {
-                Ok(()) => at.activated(),
-                Err(cause) => at.failed(cause),
-            },
         }
     }
 
+    async fn carry_out(&mut self, at: &Deploy) -> Result<(), Cause> {
+        let progress = at.progress();
+        if progress.is_first() {
+            self.switch(at)?;
+        } else {
+            self.journal(|rollout| {
+                rollout.at = progress.step;
+                rollout.soak_until = None;
+                rollout.approved = false;
+            })?;
+        }
+        self.activate(at).await
+    }
+
     fn switch(&mut self, at: &Deploy) -> Result<(), Cause> {
-        let switched = self.hands.store.switch(self.lock, at.generation(), at.snapshot());
+        let rollout = self.rollout.clone();
+        let switched = self.hands.store.switch(self.lock, at.generation(), at.snapshot(), rollout);
         self.reload_facts()?;
         let switched = switched?;
         if switched.copied {
@@ -29,52 +40,29 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Runs the deploy hooks, the directory's first, each to its good end.
-    async fn activate(&self, generation: Generation) -> Result<(), Cause> {
-        let layout = self.hands.store.layout();
-        let all = hooks::of(layout, HookKind::Deploy, self.wanted.deploy_hooks)?;
-        let renewed = hooks::Renewed {
-            name: self.name.clone(),
-            live_dir: layout.live(self.name),
-            generation,
-            meta: self.hands.store.meta(self.name, generation)?,
-        };
-        for hook in &all {
-            let report = hooks::deploy(hook, &renewed).await?;
-            if !report.output.is_empty() {
-                self.notice(report.output);
+    /// Activates the targets of a step. Where there is a way back, the first failure is enough to
+    /// take it; where there is none, whoever can take the generation gets it all the same.
+    pub(super) async fn activate(&mut self, at: &Deploy) -> Result<(), Cause> {
+        let (step, delivery) = (self.step(at.progress())?, self.delivery(at.generation())?);
+        let share = Share::new(step.percent).unwrap_or(Share::ALL);
+        let targets = self.targets()?;
+        let goes_back = at.way_back().is_some_and(|previous| self.is_better(previous).is_ok());
+        let mut first_failure: Result<(), Cause> = Ok(());
+        for label in &step.targets {
+            let Some(target) = targets.iter().find(|target| target.label() == label) else {
+                self.notice(format!("{label} is no target any more: it is left as it is"));
+                continue;
+            };
+            if !self.touched.contains(label) {
+                self.touched.push(label.clone());
+            }
+            match target.activate(&delivery, share).await {
+                Ok(told) if told.output.is_empty() => {}
+                Ok(told) => self.notice(told.output),
+                Err(error) if goes_back => return Err(error.into()),
+                Err(error) => first_failure = first_failure.and(Err(error.into())),
             }
         }
-        Ok(())
-    }
-
-    pub(super) fn verify(&mut self, at: Verify) -> State<Cause> {
-        let generation = at.generation();
-        match self.look_at_live(generation) {
-            Ok(()) => at.seen(),
-            Err(cause) => at.failed(cause),
-        }
-    }
-
-    fn look_at_live(&mut self, generation: Generation) -> Result<(), Cause> {
-        if self.hands.store.live(self.name)? != Some(generation) {
-            return Err(Cause::NotLive { generation });
-        }
-        self.hands.store.confirm(self.lock)?;
-        self.reload_facts()
-    }
-
-    pub(super) async fn roll_back(&mut self, at: RollBack<Cause>) -> State<Cause> {
-        let back = match self.hands.store.switch_back(self.lock) {
-            Ok(_) => self.activate(at.previous()).await,
-            Err(error) => Err(error.into()),
-        };
-        match back.and(self.reload_facts()) {
-            Ok(()) => at.restored(),
-            Err(rollback) => at.stuck(|cause| Cause::Stuck {
-                cause: Box::new(cause),
-                rollback: Box::new(rollback),
-            }),
-        }
+        first_failure
     }
 }

@@ -8,39 +8,47 @@
 mod acquire;
 mod allowance;
 mod authority;
+mod back;
 mod cause;
 mod deploy;
 pub(crate) mod hooks;
 pub(crate) mod machine;
 mod precheck;
+pub(crate) mod rollout;
+mod soak;
 mod solvers;
+mod trust;
 mod validate;
+mod verify;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 use crate::acme::Profile;
-use crate::certificate::KeyType;
+use crate::certificate::{KeyType, Roots};
 use crate::challenge::Http01;
+use crate::deploy::Target;
 use crate::deploy::hook::command::Command;
 use crate::model::challenge::ChallengeKind;
 use crate::model::event::{Event, Phase, Sink};
 use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};
 use crate::model::time::Clock;
+use crate::probe::revocation::Revocations;
 use crate::schedule::Exemption;
 use crate::schedule::ladder::Rung;
 use crate::store::Store;
 use crate::store::disk::Access;
-use crate::store::journal::State as Facts;
+use crate::store::journal::{Rollout, State as Facts};
 use crate::store::lock::Lock;
 use machine::State;
 
 pub(crate) use authority::{Application, Authority};
 pub(crate) use cause::Cause;
 pub(crate) use solvers::Solvers;
+pub(crate) use verify::Verification;
 
 pub(crate) type Outcome = machine::Outcome<Cause>;
 
@@ -53,7 +61,7 @@ pub(crate) enum Task {
     Stock,
     /// Put a generation of the archive into service.
     Deploy(Generation),
-    /// The same although its time is over: the operator insists.
+    /// The same although its time is over or it is revoked: the operator insists.
     DeployExpired(Generation),
 }
 
@@ -68,7 +76,7 @@ impl Task {
 }
 
 /// What is wanted of a certificate, as far as a run needs to know.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(crate) struct Wanted<'a> {
     pub(crate) identifiers: &'a [Identifier],
     pub(crate) profile: Option<&'a Profile>,
@@ -80,7 +88,12 @@ pub(crate) struct Wanted<'a> {
     pub(crate) challenges: &'a [ChallengeKind],
     pub(crate) http01: &'a Http01,
     pub(crate) tls_alpn01_port: Option<u16>,
+    /// In the order in which they are activated.
+    pub(crate) targets: Vec<Arc<dyn Target>>,
+    /// Run after them.
     pub(crate) deploy_hooks: &'a [Command],
+    pub(crate) verification: Verification,
+    pub(crate) rollout: &'a crate::schedule::rollout::Settings,
     /// Who may read the key besides us.
     pub(crate) access: Access,
 }
@@ -105,6 +118,12 @@ pub(crate) struct Hands {
     pub(crate) solvers: Solvers,
     /// Turns true when the process was asked to end: nothing new is begun, what was is finished.
     pub(crate) stop: watch::Receiver<bool>,
+    /// Servers are shared: what one certificate does to them must not be taken for another's doing.
+    pub(crate) turns: Arc<Mutex<()>>,
+    /// Read when they are needed first.
+    pub(crate) system_roots: OnceLock<Roots>,
+    /// Made when they are needed first.
+    pub(crate) revocations: OnceLock<Revocations>,
 }
 
 /// One certificate, what is wanted of it, and the lock that makes it ours.
@@ -127,6 +146,12 @@ pub(crate) struct Run<'a> {
     pub(crate) phases: Vec<(Phase, Duration)>,
     /// Whether the order carried `replaces` within the CA's window, and so costs nothing.
     pub(crate) ari_exempt: Option<Exemption>,
+    /// The plan of the rollout and how far it has come, as it is journaled.
+    pub(crate) rollout: Rollout,
+    /// The targets that were told of the new generation, in that order.
+    pub(crate) touched: Vec<String>,
+    /// Held while servers are changed and looked at.
+    pub(crate) turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Run<'_> {
@@ -138,13 +163,17 @@ impl Run<'_> {
             if let Some(phase) = phase {
                 self.note(Event::PhaseStarted { name: self.name.clone(), phase });
             }
+            if changes_servers(&state) {
+                self.take_turn().await;
+            }
             state = match state {
                 State::Precheck(at) => self.precheck(at).await,
                 State::Acquire(at) => self.acquire(at).await,
                 State::Validate(at) => self.validate(at),
-                State::Snapshot(at) => self.snapshot(at),
+                State::Snapshot(at) => self.snapshot(at).await,
                 State::Deploy(at) => self.deploy(at).await,
-                State::Verify(at) => self.verify(at),
+                State::Verify(at) => self.verify(at).await,
+                State::Soak(at) => self.soak(at).await,
                 State::RollBack(at) => self.roll_back(at).await,
                 State::Done(outcome) => return outcome,
             };
@@ -153,6 +182,13 @@ impl Run<'_> {
                 self.phases.push((phase, took));
                 self.note(Event::PhaseEnded { name: self.name.clone(), phase, took });
             }
+        }
+    }
+
+    /// Waits until no other certificate of this process is changing the servers.
+    async fn take_turn(&mut self) {
+        if self.turn.is_none() && !self.wanted.targets.is_empty() {
+            self.turn = Some(Arc::clone(&self.hands.turns).lock_owned().await);
         }
     }
 
@@ -180,6 +216,11 @@ impl Run<'_> {
     }
 }
 
+fn changes_servers<C>(state: &State<C>) -> bool {
+    use State::{Deploy, RollBack, Snapshot, Verify};
+    matches!(state, Snapshot(_) | Deploy(_) | Verify(_) | RollBack(_))
+}
+
 fn phase_of<C>(state: &State<C>) -> Option<Phase> {
     Some(match state {
         State::Precheck(_) => Phase::Precheck,
@@ -188,6 +229,7 @@ fn phase_of<C>(state: &State<C>) -> Option<Phase> {
         State::Snapshot(_) => Phase::Snapshot,
         State::Deploy(_) => Phase::Deploy,
         State::Verify(_) => Phase::Verify,
+        State::Soak(_) => Phase::Soak,
         State::RollBack(_) => Phase::RollBack,
         State::Done(_) => return None,
     })

@@ -5,12 +5,13 @@ use crate::model::challenge::ChallengeKind;
 use crate::pipeline::hooks;
 use crate::pipeline::machine::{Precheck, State};
 use crate::schedule::ladder::rotated;
+use crate::store::journal::Intent;
 use crate::store::layout::HookKind;
 
 impl Run<'_> {
     pub(super) async fn precheck(&mut self, at: Precheck) -> State<Cause> {
         if let Some(intent) = self.facts.intent.clone() {
-            return at.interrupted(intent.to, intent.snapshot, intent.from);
+            return self.take_up(at, intent);
         }
         match (self.ready_to_deploy(), self.task.generation()) {
             (Err(cause), _) => State::untouched(cause),
@@ -19,6 +20,24 @@ impl Run<'_> {
                 Ok(()) => at.passed(),
                 Err(cause) => State::untouched(cause),
             },
+        }
+    }
+
+    /// Goes on with what an earlier run had begun, the way it was going.
+    fn take_up(&mut self, at: Precheck, intent: Intent) -> State<Cause> {
+        let Intent { to, from, snapshot, rollout } = intent;
+        let (back, soaks) = (rollout.back.clone(), rollout.soak_until.is_some());
+        let progress = match self.resume_rollout(rollout) {
+            Ok(progress) => progress,
+            Err(cause) => return State::untouched(cause),
+        };
+        match (back, from) {
+            (Some(message), Some(from)) => at.turned_back(to, from, Cause::Earlier { message }),
+            (None, Some(from)) if self.facts.bad.contains(&to) => {
+                at.turned_back(to, from, Cause::FoundBad { generation: to })
+            }
+            _ if soaks => at.soaking(to, snapshot, from, progress),
+            _ => at.interrupted(to, snapshot, from, progress),
         }
     }
 

@@ -6,12 +6,13 @@ use super::{Cause, Run, Task};
 use crate::certificate::{Chain, Expectation, Key, verify};
 use crate::model::generation::Generation;
 use crate::model::name::Identifier;
-use crate::pipeline::machine::{Snapshot, State, Validate};
+use crate::pipeline::machine::{State, Validate};
+use crate::store::journal::{Fate, FateKind, QueuedDeploy};
 
 impl Run<'_> {
     pub(super) fn validate(&mut self, at: Validate) -> State<Cause> {
         let generation = at.generation();
-        match self.judge_archived(generation).and_then(|()| self.keep_settings()) {
+        match self.judge_archived(generation).and_then(|()| self.keep_settings(generation)) {
             Ok(()) if self.task == Task::Stock => at.kept(),
             Ok(()) => at.verified(),
             Err(cause) => State::untouched(self.mark_if_condemned(generation, cause)),
@@ -59,6 +60,8 @@ impl Run<'_> {
     fn mark_if_condemned(&mut self, generation: Generation, cause: Cause) -> Cause {
         if cause.condemns() {
             self.facts.bad.insert(generation);
+            let (at, why) = (self.hands.clock.now(), cause.to_string());
+            self.facts.befell(generation, Fate { at, kind: FateKind::Refused, why });
             if let Err(worse) = self.save_facts() {
                 return worse;
             }
@@ -67,23 +70,16 @@ impl Run<'_> {
     }
 
     /// From here on there is a certificate to be kept renewed: now the settings are kept too.
-    fn keep_settings(&mut self) -> Result<(), Cause> {
-        if let Some(text) = self.new_settings.take() {
-            self.hands.store.write_settings(self.lock, text.as_bytes())?;
+    fn keep_settings(&mut self, generation: Generation) -> Result<(), Cause> {
+        let Some(text) = self.new_settings.take() else { return Ok(()) };
+        if self.hands.store.live(self.name)? == Some(generation) {
+            // Cut off after this, nothing else would show that its targets have not heard of it.
+            let (target, next_at) = (String::new(), self.hands.clock.now());
+            let queued = QueuedDeploy { target, generation, attempts: 0, next_at };
+            self.facts.deploy_queue.retain(|queued| queued.generation != generation);
+            self.facts.deploy_queue.push(queued);
+            self.save_facts()?;
         }
-        Ok(())
-    }
-
-    pub(super) fn snapshot(&mut self, at: Snapshot) -> State<Cause> {
-        let reason = format!("before generation {}", at.generation());
-        let store = &self.hands.store;
-        let taken = store.live(self.name).and_then(|live| {
-            let id = store.take_snapshot(&[self.lock], &reason, self.hands.clock.now())?;
-            Ok((id, live))
-        });
-        match taken {
-            Ok((id, live)) => at.taken(id, live),
-            Err(error) => State::untouched(error.into()),
-        }
+        Ok(self.hands.store.write_settings(self.lock, text.as_bytes())?)
     }
 }

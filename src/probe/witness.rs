@@ -1,10 +1,13 @@
 //! A verifier that lets any certificate pass but remembers it.
 
-use std::sync::{Mutex, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::ClientConfig;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+    CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature,
+    verify_tls13_signature,
 };
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
@@ -23,12 +26,28 @@ pub(super) struct Witness {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
     pub(super) chain: Vec<CertificateDer<'static>>,
+    /// The OCSP response stapled to it; empty if there was none.
+    pub(super) ocsp: Vec<u8>,
     /// The protocol in which the server has proved it holds the key, once it has.
     pub(super) proved_in: Option<&'static str>,
 }
 
+/// Makes a client that remembers nothing of an earlier handshake, and its witness.
+pub(super) fn client(alpn: &[&[u8]]) -> io::Result<(Arc<ClientConfig>, Arc<Witness>)> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let witness = Arc::new(Witness::new(&provider));
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .dangerous()
+        .with_custom_certificate_verifier(witness.clone())
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    Ok((Arc::new(config), witness))
+}
+
 impl Witness {
-    pub(super) fn new(provider: &CryptoProvider) -> Self {
+    fn new(provider: &CryptoProvider) -> Self {
         let algorithms = provider.signature_verification_algorithms;
         Self { algorithms, seen: Mutex::default() }
     }
@@ -48,11 +67,12 @@ impl ServerCertVerifier for Witness {
         leaf: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let chain = [leaf].into_iter().chain(others).map(|cert| cert.clone().into_owned());
-        self.note(|seen| *seen = Seen { chain: chain.collect(), proved_in: None });
+        let (chain, ocsp) = (chain.collect(), ocsp_response.to_vec());
+        self.note(|seen| *seen = Seen { chain, ocsp, proved_in: None });
         Ok(ServerCertVerified::assertion())
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod cadence;
 pub(crate) mod choose_ca;
 pub(crate) mod ladder;
 pub(crate) mod limits;
+pub(crate) mod rollout;
 pub(crate) mod window;
 
 use std::fmt;

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::disk::{Access, Act, DiskError, LARGEST, NewFile};
-use super::layout::{self, file};
+use super::layout;
 use super::lock::Lock;
 use super::{Store, StoreError, permissions, sealed};
+use crate::model::file;
 use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};
 use crate::model::time::{Timestamp, Validity};

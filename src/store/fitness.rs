@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::disk::{DiskResult, Kind, Room};
-use super::layout::file;
 use super::{Store, StoreError, permissions};
+use crate::model::file;
 use crate::model::name::CertName;
 
 /// What the file system beneath a store can do.

@@ -1,6 +1,6 @@
 //! The state file of a certificate: the facts between runs, and the journal of the run under way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -10,6 +10,7 @@ use super::{Store, StoreError, sealed};
 use crate::model::generation::{Generation, SnapshotId};
 use crate::model::name::{CertName, Identifier};
 use crate::model::time::{Timestamp, Window};
+use crate::schedule::rollout::Step;
 
 /// What is known of one certificate beyond its files. The default is "nothing yet".
 ///
@@ -37,6 +38,45 @@ pub(crate) struct State {
     pub(crate) order: Option<OrderJournal>,
     pub(crate) intent: Option<Intent>,
     pub(crate) deploy_queue: Vec<QueuedDeploy>,
+    /// When rollouts had to be undone, as far as it is not long ago.
+    pub(crate) rollbacks: Vec<Timestamp>,
+    /// Since when nothing is deployed any more, because too many rollouts had to be undone.
+    pub(crate) halted: Option<Timestamp>,
+    /// Why generations did not stay in service; of the newest [`MOST_FATES`].
+    pub(crate) fates: BTreeMap<Generation, Fate>,
+}
+
+/// What befell a generation last.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Fate {
+    pub(crate) at: Timestamp,
+    pub(crate) kind: FateKind,
+    pub(crate) why: String,
+}
+
+/// What may befall a generation.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FateKind {
+    /// It was not fit to be served.
+    Refused,
+    /// It was deployed, and that had to be undone.
+    RolledBack,
+    /// Its CA was told to revoke it, or told us that it did.
+    Revoked,
+}
+
+/// A fate is remembered of so many generations.
+const MOST_FATES: usize = 20;
+
+impl State {
+    /// Remembers what befell a generation.
+    pub(crate) fn befell(&mut self, generation: Generation, fate: Fate) {
+        self.fates.insert(generation, fate);
+        while self.fates.len() > MOST_FATES {
+            self.fates.pop_first();
+        }
+    }
 }
 
 /// The CA's last usable answer to "when should this be renewed?" (RFC 9773 §4).
@@ -94,6 +134,27 @@ pub(crate) struct Intent {
     pub(crate) to: Generation,
     pub(crate) from: Option<Generation>,
     pub(crate) snapshot: SnapshotId,
+    #[serde(default)]
+    pub(crate) rollout: Rollout,
+}
+
+/// How far a rollout has come, and which way it goes.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Rollout {
+    pub(crate) steps: Vec<Step>,
+    /// The step that is under way; those before it are done.
+    pub(crate) at: usize,
+    /// Set once that step was seen to be good: until then it is watched.
+    pub(crate) soak_until: Option<Timestamp>,
+    /// Whether a person let it go on from that step.
+    pub(crate) approved: bool,
+    /// From then on nothing is waited for.
+    pub(crate) deadline: Option<Timestamp>,
+    /// What clients saw before the switch, by the place they look at.
+    pub(crate) before: BTreeMap<String, String>,
+    /// Why it is being undone, once it is.
+    pub(crate) back: Option<String>,
 }
 
 /// A target that did not take a generation yet.
@@ -154,8 +215,8 @@ impl Store {
 
     /// Writes the facts, atomically and synced: once this returns they survive a power cut.
     ///
-    /// [`Store::switch`], [`Store::confirm`] and [`Store::switch_back`] change the file themselves:
-    /// what was read before them is out of date after them.
+    /// [`Store::switch`] and what follows it up to [`Store::confirm`] or [`Store::went_back`] change
+    /// the file themselves: what was read before them is out of date after them.
     pub(crate) fn save_state(&self, lock: &Lock, state: &State) -> Result<(), StoreError> {
         let path = self.layout.state(lock.name());
         let saved = self.disk.replace(&path, &sealed::seal(state));

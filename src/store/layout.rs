@@ -7,16 +7,6 @@ use crate::model::generation::{Generation, SnapshotId};
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;
 
-/// The names of the files of a generation, in the archive and in `live`; certbot's names.
-pub(crate) mod file {
-    pub(crate) const CERT: &str = "cert.pem";
-    pub(crate) const CHAIN: &str = "chain.pem";
-    pub(crate) const FULLCHAIN: &str = "fullchain.pem";
-    pub(crate) const PRIVKEY: &str = "privkey.pem";
-    pub(crate) const META: &str = "meta.json";
-    pub(crate) const ALL: [&str; 5] = [CERT, CHAIN, FULLCHAIN, PRIVKEY, META];
-}
-
 /// When a hook directory is run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum HookKind {

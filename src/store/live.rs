@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::archive::Stored;
 use super::disk::Kind;
-use super::journal::{Intent, State};
-use super::layout::file;
+use super::journal::{Intent, Rollout, State};
 use super::lock::Lock;
 use super::{Store, StoreError, permissions};
+use crate::model::file;
 use crate::model::generation::{Generation, SnapshotId};
 use crate::model::name::CertName;
 
@@ -79,12 +79,13 @@ impl Store {
     /// Puts a generation in service: journals the intent, then exchanges the whole live directory.
     ///
     /// Safe to repeat. `to` is checked against its manifest first. Afterwards the caller puts it to
-    /// use, verifies, and calls [`Store::confirm`] or [`Store::switch_back`].
+    /// use, verifies, and calls [`Store::confirm`], or [`Store::turn_back`] and [`Store::went_back`].
     pub(crate) fn switch(
         &self,
         lock: &Lock,
         to: Generation,
         snapshot: &SnapshotId,
+        rollout: Rollout,
     ) -> Result<Switched, StoreError> {
         let name = lock.name();
         self.read(name, to)?;
@@ -96,7 +97,7 @@ impl Store {
         if from == Some(to) {
             return Ok(Switched::default());
         }
-        let intent = Intent { to, from, snapshot: snapshot.clone() };
+        let intent = Intent { to, from, snapshot: snapshot.clone(), rollout };
         self.change_state(lock, |state| state.intent = Some(intent))?;
         self.put_live(name, to)
     }
@@ -169,36 +170,67 @@ impl Store {
     pub(crate) fn confirm(&self, lock: &Lock) -> Result<(), StoreError> {
         self.change_state(lock, |state| {
             if let Some(intent) = state.intent.take() {
-                state.confirmed = Some(intent.to);
+                // On the way back the one it came from is live already.
+                let back = intent.from.filter(|_| intent.rollout.back.is_some());
+                state.confirmed = Some(back.unwrap_or(intent.to));
             }
         })
     }
 
-    /// Returns to the generation the intent came from and marks the other bad; the one now live.
+    /// Journals how far a rollout has come. Without an intent there is nothing to journal.
+    pub(crate) fn progress(
+        &self,
+        lock: &Lock,
+        change: impl FnOnce(&mut Rollout),
+    ) -> Result<(), StoreError> {
+        self.change_state(lock, |state| {
+            if let Some(intent) = &mut state.intent {
+                change(&mut intent.rollout);
+            }
+        })
+    }
+
+    /// Returns to the generation the intent came from; the one now live.
     ///
-    /// A first generation has nothing to go back to: it stays live and is not marked.
+    /// `why` is journaled first, with the verdict that the other is bad if it is `condemned`: cut in
+    /// between, the next run knows which way to go. The targets follow; then comes
+    /// [`Store::went_back`]. A first generation has nothing to go back to: it stays live.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] when what is to be returned to is no longer whole; live stays.
-    pub(crate) fn switch_back(&self, lock: &Lock) -> Result<Option<Generation>, StoreError> {
+    pub(crate) fn turn_back(
+        &self,
+        lock: &Lock,
+        why: &str,
+        condemned: bool,
+    ) -> Result<Option<Generation>, StoreError> {
         let name = lock.name();
         let (state, _) = self.state(name)?;
-        let Some(intent) = state.intent else { return self.live(name) };
-        if let Some(from) = intent.from {
-            self.read(name, from)?;
-            // First the verdict, then the act: cut in between, recovery knows which way to go.
-            self.change_state(lock, |state| {
-                state.bad.insert(intent.to);
-            })?;
-            if self.live(name).ok().flatten() != Some(from) {
-                self.put_live(name, from)?;
-            }
-        }
+        let Some((intent, from)) = state.intent.and_then(|i| i.from.map(|from| (i, from))) else {
+            return self.live(name);
+        };
+        self.read(name, from)?;
         self.change_state(lock, |state| {
-            state.intent = None;
-            state.confirmed = intent.from.or(state.confirmed);
+            if condemned {
+                state.bad.insert(intent.to);
+            }
+            if let Some(intent) = &mut state.intent {
+                intent.rollout.back.get_or_insert_with(|| why.to_owned());
+            }
         })?;
+        if self.live(name).ok().flatten() != Some(from) {
+            self.put_live(name, from)?;
+        }
         self.live(name)
+    }
+
+    /// Records that the way back is at its end. Without an intent there is nothing to do.
+    pub(crate) fn went_back(&self, lock: &Lock) -> Result<(), StoreError> {
+        self.change_state(lock, |state| {
+            if let Some(intent) = state.intent.take() {
+                state.confirmed = intent.from.or(state.confirmed);
+            }
+        })
     }
 
     fn change_state(&self, lock: &Lock, change: impl FnOnce(&mut State)) -> Result<(), StoreError> {

@@ -14,7 +14,7 @@ pub(crate) struct Recovery {
     pub(crate) state: State,
     /// The state file was damaged: kept aside, and rebuilt.
     pub(crate) state_repaired: Option<Repaired>,
-    /// A switch took place that was never confirmed: the caller verifies, then confirms or switches back.
+    /// A switch took place that was never confirmed: the caller goes on with it, or back.
     pub(crate) unfinished: Option<Intent>,
     pub(crate) live: LiveRecovery,
     /// Leftovers removed.
@@ -165,13 +165,22 @@ impl Store {
     ) -> Result<Option<Intent>, StoreError> {
         let Some(intent) = state.intent.clone() else { return Ok(None) };
         let in_effect = *live == LiveRecovery::Intact(intent.to);
-        let judged_bad = intent.from.filter(|_| state.bad.contains(&intent.to));
-        match judged_bad {
-            Some(from) if in_effect => {
-                self.put_live(name, from)?;
-                *live = LiveRecovery::Intact(from);
+        // What is damaged since is no way back.
+        let is_whole = |from: &Generation| self.read(name, *from).is_ok();
+        let back = intent.from.filter(|_| intent.rollout.back.is_some()).filter(is_whole);
+        let good_before = intent.from.is_some_and(|from| !state.bad.contains(&from));
+        match back {
+            // Its targets may not have heard of it yet.
+            Some(from) if in_effect || *live == LiveRecovery::Intact(from) => {
+                if in_effect {
+                    self.put_live(name, from)?;
+                    *live = LiveRecovery::Intact(from);
+                }
+                return Ok(Some(intent));
             }
-            _ if in_effect => return Ok(Some(intent)),
+            // With both of them revoked there is no use in either way: another one is needed.
+            None if state.bad.contains(&intent.to) && !good_before => {}
+            None if in_effect => return Ok(Some(intent)),
             _ => {}
         }
         state.intent = None;

@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 
 use super::disk::{Access, LARGEST, NewFile};
 use super::journal::State;
-use super::layout::file;
 use super::lock::Lock;
 use super::{Store, StoreError, sealed};
+use crate::model::file;
 use crate::model::generation::{Generation, SnapshotId};
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;

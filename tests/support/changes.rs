@@ -150,6 +150,11 @@ impl<F: FnMut(&Change) -> Fate> Watch<F> {
         let Some((call, object)) = call(&registers) else { return Ok(()) };
         let path = match object {
             Object::Path(address) => self.below_home(&read_text(thread, address)?),
+            Object::Below(folder, address) => {
+                let path = read_text(thread, address)?;
+                let folder = self.open.get(&folder).filter(|_| !path.starts_with('/'));
+                folder.map(|folder| format!("{folder}/{path}")).or_else(|| self.below_home(&path))
+            }
             Object::File(number) => self.open.get(&number).cloned(),
         };
         let Some(path) = path else { return Ok(()) };
@@ -203,6 +208,8 @@ impl<F: FnMut(&Change) -> Fate> Watch<F> {
 enum Object {
     /// Where in the process its path stands.
     Path(u64),
+    /// The same of a path that may be relative to an open folder.
+    Below(u64, u64),
     /// The number of an open file.
     File(u64),
 }
@@ -213,7 +220,7 @@ const CREATE: &str = "create";
 
 /// Reads which call this is, if it is one that matters here (the numbers are those of x86-64).
 fn call(registers: &user_regs_struct) -> Option<(&'static str, Object)> {
-    use Object::{File, Path};
+    use Object::{Below, File, Path};
     let user_regs_struct { rdi, rsi, rdx, r10, .. } = *registers;
     let opening = |flags: u64| {
         if flags & u64::from(libc::O_CREAT.cast_unsigned()) == 0 { OPEN } else { CREATE }
@@ -221,7 +228,7 @@ fn call(registers: &user_regs_struct) -> Option<(&'static str, Object)> {
     Some(match registers.orig_rax.cast_signed() {
         libc::SYS_close => (CLOSE, File(rdi)),
         libc::SYS_open => (opening(rsi), Path(rdi)),
-        libc::SYS_openat => (opening(rdx), Path(rsi)),
+        libc::SYS_openat => (opening(rdx), Below(rdi, rsi)),
         libc::SYS_write | libc::SYS_writev | libc::SYS_pwrite64 => ("write", File(rdi)),
         libc::SYS_ftruncate => ("truncate", File(rdi)),
         libc::SYS_fallocate => ("fallocate", File(rdi)),
@@ -229,17 +236,17 @@ fn call(registers: &user_regs_struct) -> Option<(&'static str, Object)> {
         libc::SYS_fchmod => ("chmod", File(rdi)),
         libc::SYS_fchown => ("chown", File(rdi)),
         libc::SYS_mkdir => ("mkdir", Path(rdi)),
-        libc::SYS_mkdirat => ("mkdir", Path(rsi)),
+        libc::SYS_mkdirat => ("mkdir", Below(rdi, rsi)),
         libc::SYS_rmdir | libc::SYS_unlink => ("unlink", Path(rdi)),
-        libc::SYS_unlinkat => ("unlink", Path(rsi)),
+        libc::SYS_unlinkat => ("unlink", Below(rdi, rsi)),
         libc::SYS_link => ("link", Path(rsi)),
-        libc::SYS_linkat => ("link", Path(r10)),
+        libc::SYS_linkat => ("link", Below(rdx, r10)),
         libc::SYS_rename => ("rename", Path(rsi)),
-        libc::SYS_renameat => ("rename", Path(r10)),
+        libc::SYS_renameat => ("rename", Below(rdx, r10)),
         libc::SYS_renameat2 if registers.r8 & u64::from(libc::RENAME_EXCHANGE) != 0 => {
-            ("exchange", Path(r10))
+            ("exchange", Below(rdx, r10))
         }
-        libc::SYS_renameat2 => ("rename", Path(r10)),
+        libc::SYS_renameat2 => ("rename", Below(rdx, r10)),
         _ => return None,
     })
 }

@@ -4,7 +4,9 @@ pub mod agent;
 pub mod ca;
 #[cfg(target_arch = "x86_64")]
 pub mod changes;
+pub mod clients;
 pub mod clock;
+pub mod haproxy;
 pub mod home;
 pub mod hostile;
 pub mod mount;
@@ -12,6 +14,8 @@ pub mod named;
 pub mod network;
 pub mod nginx;
 pub mod pebble;
+pub mod reload;
+pub mod tls;
 pub mod tools;
 
 use std::collections::BTreeSet;

@@ -8,7 +8,9 @@ use crate::certificate::KeyType;
 use crate::model::generation::SnapshotId;
 use crate::model::name::Identifier;
 use crate::model::time::{Validity, Window};
-use crate::store::journal::{AriFacts, Intent, LastFailure, OrderJournal, Pin, QueuedDeploy};
+use crate::store::journal::{
+    AriFacts, Intent, LastFailure, OrderJournal, Pin, QueuedDeploy, Rollout,
+};
 
 const HOUR: u64 = 3600;
 /// The certificates here live this long.
@@ -107,7 +109,8 @@ fn word(plan: &Plan) -> String {
     }
 }
 
-const UNASKED: Insistence = Insistence { force: false, by_hand: false, changed: false };
+const UNASKED: Insistence =
+    Insistence { force: false, by_hand: false, changed: false, retargeted: false, approved: false };
 const BY_HAND: Insistence = Insistence { by_hand: true, ..UNASKED };
 const FORCED: Insistence = Insistence { force: true, ..UNASKED };
 const CHANGED: Insistence = Insistence { by_hand: true, changed: true, ..UNASKED };
@@ -172,7 +175,8 @@ fn something_held() {
     let stocked = with(1, 2, |facts| facts.bad = BTreeSet::from([generation(1)]));
     let cut_off = with(2, 2, |facts| {
         let snapshot = SnapshotId::parse("20261122T000000Z-k3f9").unwrap();
-        facts.intent = Some(Intent { to: generation(2), from: None, snapshot });
+        facts.intent =
+            Some(Intent { to: generation(2), from: None, snapshot, rollout: Rollout::default() });
         facts.last_failure = failed(4, 100);
     });
     let table = [
@@ -358,7 +362,7 @@ proptest! {
             Plan::Wait(Due::At(at, _) | Due::Blocked(at, _)) => prop_assert!(wake <= at),
             Plan::Wait(due) => prop_assert!(false, "waits for {due:?}"),
         }
-        if let Some((_, meta)) = standing.live.as_ref().filter(|_| pin_holds(&standing, now)) {
+        if let Some((_, meta)) = standing.live.as_ref().filter(|_| hold(&standing, &settings(), Insistence::default(), now).is_some()) {
             prop_assert!(wake <= schedule::window::last_twentieth(meta.validity));
         }
     }
@@ -386,7 +390,7 @@ proptest! {
         let pinned = standing.facts.pin.is_some_and(|pin| pin.generation == *live);
         let good = !standing.facts.bad.contains(live);
         if pinned && good && now < schedule::window::last_twentieth(meta.validity) {
-            let insistence = Insistence { by_hand, force, changed: false };
+            let insistence = Insistence { by_hand, force, ..UNASKED };
             let plan = plan(&standing, &settings(), &seed(), insistence, now);
             prop_assert!(matches!(plan, Plan::Do(Task::Stock, _) | Plan::Wait(_)), "{plan:?}");
         }

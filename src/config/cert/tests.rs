@@ -1,6 +1,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -8,6 +9,9 @@ use super::*;
 use crate::acme::MacAlgorithm;
 use crate::config::choice::CaName;
 use crate::deploy::hook::command::Command;
+use crate::model::endpoint::Endpoint;
+use crate::model::time::Timestamp;
+use crate::schedule::rollout::Wave;
 
 const FULL: &str = r#"# The shop. Ask Ada before changing it.
 
@@ -24,6 +28,11 @@ preferred-chain = "ISRG Root X1"
 on_bad_name = "split"
 key-type = "p384"
 reuse-key = true
+targets = [
+    "nginx", # the front
+    "haproxy:/run/haproxy/admin.sock",
+    "web", # of acmeagent.toml
+]
 
 [challenge]
 types = ["tls-alpn-01", "http-01"]
@@ -39,6 +48,33 @@ deploy = [
     ["/opt/notify", "two words", ""],
 ]
 post = [["/opt/start"]]
+
+[verify]
+endpoints = ["www.example.com", "smtp://mx.example.com:25"] # not the office
+attempts = 9
+needed = 7
+within = "1m 30s"
+handshake-failures = 2 # percent
+verification-errors = 0.25
+latency = "20ms"
+latency-share = 150
+ocsp-failures = 0.0
+sample = 50
+
+[rollout]
+# The feast days.
+freeze-until = 2027-01-04T09:00:00+01:00
+deadline = "6h"
+
+# One first.
+[[rollout.wave]]
+targets = ["web"]
+percent = 5
+soak = "10m" # long enough
+
+[[rollout.wave]]
+targets = ["hook:systemctl  reload nginx", "nginx"]
+approve = true
 
 [permissions]
 owner = "root"
@@ -97,10 +133,58 @@ fn every_key_is_read() {
     assert_eq!(settings.tls_alpn01_port, Some(8443));
     assert_eq!(settings.hooks.deploy[1].argv(), ["/opt/notify", "two words", ""]);
     assert_eq!((settings.hooks.pre.len(), settings.hooks.post.len()), (1, 1));
+    let targets = settings.targets.iter().map(TargetChoice::label).collect::<Vec<_>>();
+    assert_eq!(targets, ["nginx", "haproxy:/run/haproxy/admin.sock", "web"]);
+    assert_eq!(settings.verify, full_verify());
+    let rollout = &settings.rollout;
+    assert_eq!(rollout.freeze_until, Timestamp::parse("2027-01-04T08:00:00Z"));
+    assert_eq!(rollout.deadline, Some(Duration::from_secs(6 * 3600)));
+    let hook = "hook:systemctl reload nginx".to_owned();
+    let canary = Wave {
+        targets: vec!["web".to_owned()],
+        percent: Some(5),
+        soak: Some(Duration::from_secs(600)),
+        approve: false,
+    };
+    let targets = vec![hook, "nginx".to_owned()];
+    let asked = Wave { targets, approve: true, ..Wave::default() };
+    assert_eq!(rollout.waves, [canary, asked]);
     assert_eq!(settings.permissions.owner.as_deref(), Some("root"));
     assert_eq!(settings.permissions.effective_mode(), 0o640);
     let eab = settings.eab.unwrap();
     assert!(matches!(eab.hmac_key, SecretSource::File(_)) && eab.alg == MacAlgorithm::Hs384);
+}
+
+fn full_verify() -> Verify {
+    let endpoints = ["www.example.com:443", "smtp://mx.example.com:25"];
+    Verify {
+        endpoints: endpoints.map(|text| Endpoint::parse(text).unwrap()).to_vec(),
+        attempts: 9,
+        needed: 7,
+        within: Duration::from_secs(90),
+        handshake_failures: 0.02,
+        verification_errors: 0.0025,
+        latency: Duration::from_millis(20),
+        latency_share: 1.5,
+        ocsp_failures: 0.0,
+        sample: 50,
+    }
+}
+
+#[test]
+fn few_looks_need_no_more_than_there_are() {
+    for (text, attempts, needed) in [
+        ("", 5, 3),
+        ("attempts = 2", 2, 2),
+        ("attempts = 1", 1, 1),
+        ("attempts = 3", 3, 3),
+        ("attempts = 100", 100, 3),
+        ("needed = 5", 5, 5),
+    ] {
+        let text = format!("identifiers = [\"a.example\"]\n[verify]\n{text}");
+        let verify = parse(&text).unwrap().verify;
+        assert_eq!((verify.attempts, verify.needed), (attempts, needed), "{text}");
+    }
 }
 
 #[test]
@@ -181,6 +265,91 @@ const WRONG: &[(&str, &str)] = &[
     ("+[hooks]\ndeploy = \"x\"", "3:10: `hooks.deploy`: write it as a list"),
     ("+[hooks]\ndeploy = [[]]", "3:11: `hooks.deploy`: the command is empty"),
     ("+[hooks]\ndeploy = [[\"./x\"]]", "3:11: `hooks.deploy`: program \"./x\" is relative"),
+    ("+targets = []", "2:11: `targets`: the list is empty"),
+    ("+targets = \"nginx\"", "2:11: `targets`: write it as a list, [\"nginx\"]"),
+    (
+        "+targets = [\"nginx\", \"haproxy\"]",
+        "2:21: `targets`: \"haproxy\" is not a valid target: w",
+    ),
+    ("+targets = [\"copy:tls\"]", "2:12: `targets`: \"tls\" is not a valid path: it must be abs"),
+    ("+targets = [\"hook:a; b\"]", "2:12: `targets`: \"a; b\" is not a valid command: \"a; b\" n"),
+    ("+targets = [\"k8s_secret:x\"]", "2:12: `targets`: \"k8s_secret:x\" is not a valid target: "),
+    ("+targets = [\"nginx\", \"nginx\"]", "2:11: `targets`: the target nginx is listed twice"),
+    (
+        "+targets = [\"hook:x  y\"]\n[hooks]\ndeploy = [[\"x\", \"y\"]]",
+        "2:11: `targets`: the target hook:x y is listed twice",
+    ),
+    ("+verify = [\"a.example:443\"]", "2:10: `verify`: it is a table and begins with a line of it"),
+    ("+endpoints = [\"a.example:443\"]", "2:1: unknown key `endpoints`"),
+    ("+[verify]\nendpoints = []", "3:13: `verify.endpoints`: the list is empty"),
+    ("+[verify]\nendpoints = [\"a:0\"]", "3:14: `verify.endpoints`: \"a:0\" has no valid port"),
+    (
+        "+[verify]\nendpoints = [\"ftp://a\"]",
+        "3:14: `verify.endpoints`: \"ftp\" is no way to begin",
+    ),
+    ("+[verify]\nattempts = 0", "3:12: `verify.attempts`: it must be a number from 1 to 100"),
+    ("+[verify]\nattempts = 2.5", "3:12: `verify.attempts`: it must be a whole number, not a num"),
+    ("+[verify]\nattempts = -1", "3:12: `verify.attempts`: it must be a number from 1 to 100"),
+    ("+[verify]\nneeded = 6", "3:10: `verify.needed`: 6 of 5 `attempts` cannot agree"),
+    ("+[verify]\nneeded = 0", "3:10: `verify.needed`: it must be a number from 1 to 100"),
+    ("+[verify]\nneeded = 3\nattempts = 2", "3:10: `verify.needed`: 3 of 2 `attempts` cannot a"),
+    ("+[verify]\nwithin = 10", "3:10: `verify.within`: it must be a time span in quotes, not a n"),
+    (
+        "+[verify]\nwithin = \"soon\"",
+        "3:10: `verify.within`: \"soon\" is not a valid time span: write it as in \"90s\" or",
+    ),
+    ("+[verify]\nwithin = \"0s\"", "3:10: `verify.within`: it must be from 100ms to 10m"),
+    ("+[verify]\nwithin = \"11m\"", "3:10: `verify.within`: it must be from 100ms to 10m"),
+    ("+[verify]\nlatency = \"2m\"", "3:11: `verify.latency`: it must be from 0s to 1m"),
+    ("+[verify]\nlatency-share = 1001", "3:17: `verify.latency-share`: it must be from 0 to 1000"),
+    (
+        "+[verify]\nhandshake-failures = 100.5",
+        "3:22: `verify.handshake-failures`: it must be from 0 to 100 percent",
+    ),
+    (
+        "+[verify]\nverification-errors = -0.1",
+        "3:23: `verify.verification-errors`: it must be from 0 to 100 percent",
+    ),
+    ("+[verify]\nocsp-failures = nan", "3:17: `verify.ocsp-failures`: it must be from 0 to 100 p"),
+    (
+        "+[verify]\nocsp-failures = 9000000000000",
+        "3:17: `verify.ocsp-failures`: it must be from 0 to 100 percent",
+    ),
+    (
+        "+[verify]\nocsp-failures = \"5%\"",
+        "3:17: `verify.ocsp-failures`: it must be a number of percent, not a text",
+    ),
+    ("+[verify]\nsample = 0", "3:10: `verify.sample`: it must be a number from 1 to 1000000"),
+    ("+[verify]\nsoak = \"1m\"", "3:1: unknown key `verify.soak`"),
+    ("+[rollout]\ndeadline = \"0s\"", "3:12: `rollout.deadline`: it must be from 1s to 30days"),
+    (
+        "+[rollout]\nfreeze-until = \"2027-01-04T08:00:00Z\"",
+        "3:16: `rollout.freeze-until`: it must be a date and time with its offset, as in 2027",
+    ),
+    (
+        "+[rollout]\nfreeze-until = 2027-01-04T08:00:00",
+        "3:16: `rollout.freeze-until`: it must be a date and time with its offset, as in 2027",
+    ),
+    ("+[rollout]\nfreeze-until = 2027-01-04", "3:16: `rollout.freeze-until`: it must be a date"),
+    ("+[rollout]\nwaves = 1", "3:1: unknown key `rollout.waves`"),
+    ("+[rollout.wave]\npercent = 5", "2:1: `rollout.wave`: each begins with a line of its own, [["),
+    ("+[[rollout.wave]]\npercent = 0", "3:11: `rollout.wave.percent`: it must be a number from 1 "),
+    ("+[[rollout.wave]]\npercent = 101", "`rollout.wave.percent`: it must be a number from 1 to 1"),
+    ("+[[rollout.wave]]\nsoak = \"31d\"", "3:8: `rollout.wave.soak`: it must be from 0s to 30days"),
+    ("+[[rollout.wave]]\napprove = 1", "3:11: `rollout.wave.approve`: it must be true or false, n"),
+    ("+[[rollout.wave]]\ntargets = []", "3:11: `rollout.wave.targets`: the list is empty"),
+    (
+        "+[[rollout.wave]]\n[[rollout.wave]]\ntargets = [\"web\"]",
+        "4:11: `rollout.wave.targets`: a wave names web, which is not among the targets; there are",
+    ),
+    (
+        "+targets = [\"web\", \"nginx\"]\n[[rollout.wave]]\ntargets = [\"nginx\", \"wbe\"]",
+        "4:11: `rollout.wave.targets`: a wave names wbe, which is not among the targets; did you me",
+    ),
+    (
+        "+targets = [\"web\"]\n[hooks]\ndeploy = [[\"x\"]]\n[[rollout.wave]]\ntargets = [\"copy:/d\"]",
+        "6:11: `rollout.wave.targets`: a wave names copy:/d, which is not among the targets; they a",
+    ),
     ("+[permissions]\nmode = \"0644\"", "3:8: `permissions.mode`: \"0644\" is not a valid mode"),
     ("+[permissions]\nmode = 640", "`permissions.mode`: it must be a text in quotes, not a number"),
     ("+[permissions]\ngroup = \"a b\"", "3:9: `permissions.group`: \"a b\" is not a valid user"),
@@ -302,6 +471,26 @@ fn only_what_differs_changes() {
     assert_eq!(gone, ["http-01-address = \"::1\"", "http-01-port = 8080"]);
     assert_eq!(come, ["webroot = \"/w\""]);
 
+    let changed = write_over(FULL, |settings| {
+        settings.verify.handshake_failures = 0.005;
+        settings.verify.within = Duration::from_secs(3);
+        settings.verify.sample = Verify::default().sample;
+        settings.rollout.freeze_until = Timestamp::parse("2028-01-04T08:00:00Z");
+    });
+    let (gone, come) = difference(FULL, &changed);
+    let was = ["within = \"1m 30s\"", "handshake-failures = 2 # percent", "sample = 50"];
+    assert_eq!(gone, [&was[..], &["freeze-until = 2027-01-04T09:00:00+01:00"]].concat());
+    let is = ["within = \"3s\"", "handshake-failures = 0.5 # percent"];
+    assert_eq!(come, [&is[..], &["freeze-until = 2028-01-04T08:00:00Z"]].concat());
+
+    let changed = write_over(FULL, |settings| {
+        settings.verify = Verify::default();
+        settings.rollout.deadline = None;
+        settings.rollout.freeze_until = None;
+    });
+    let waves = &FULL[FULL.find("# One first.").unwrap()..];
+    assert!(!changed.contains("[verify]") && changed.ends_with(waves), "{changed}");
+
     let changed = write_over(FULL, |settings| settings.eab = None);
     assert_eq!(difference(FULL, &changed).0.len(), 4, "{changed}");
     assert!(!changed.contains("[eab]"));
@@ -350,6 +539,69 @@ fn comments_beside_list_elements_stay() {
 }
 
 #[test]
+fn comments_beside_targets_stay() {
+    let targets = |list: &[&str]| -> Vec<TargetChoice> {
+        list.iter().map(|target| TargetChoice::parse(target).unwrap()).collect()
+    };
+    for list in [
+        &["web", "nginx"][..],
+        &["copy:/d", "nginx", "web"],
+        &["web", "haproxy:/run/haproxy/admin.sock", "nginx", "rustls:/run/a.sock"],
+    ] {
+        let changed = write_over(FULL, |settings| settings.targets = targets(list));
+        for comment in ["# the front", "# of acmeagent.toml", "# One first.", "# long enough"] {
+            assert!(changed.contains(comment), "{comment} {changed}");
+        }
+    }
+    let text = "identifiers = [\"a.example\"]\n\n[hooks]\n# before\npre = [[\"/x\"]]\n";
+    let changed = write_over(text, |settings| {
+        settings.targets = targets(&["nginx"]);
+        settings.verify.endpoints = vec![Endpoint::parse("a.example").unwrap()];
+    });
+    let text = text.replacen("\n\n", "\ntargets = [\"nginx\"]\n\n", 1);
+    let expected = text + "\n[verify]\nendpoints = [\"a.example:443\"]\n";
+    assert_eq!(changed, expected);
+}
+
+#[test]
+fn waves_are_begun_with_and_then_left_alone() {
+    let full = parse(FULL).unwrap();
+    let begun = full.write_over(Path::new("a.toml"), None).unwrap();
+    let expected = r#"
+[rollout]
+freeze-until = 2027-01-04T08:00:00Z
+deadline = "6h"
+
+[[rollout.wave]]
+targets = ["web"]
+percent = 5
+soak = "10m"
+
+[[rollout.wave]]
+targets = ["hook:systemctl reload nginx", "nginx"]
+approve = true
+"#;
+    assert!(begun.contains(expected), "{begun}");
+    assert_eq!(parse(&begun).unwrap(), full);
+    let only_waves = CertSettings {
+        rollout: Rollout { waves: full.rollout.waves.clone(), ..Rollout::default() },
+        ..full.clone()
+    };
+    let begun = only_waves.write_over(Path::new("a.toml"), None).unwrap();
+    assert!(!begun.contains("[rollout]"), "{begun}");
+    assert_eq!(parse(&begun).unwrap(), only_waves);
+    // A key beside them comes into a table of its own.
+    let changed = write_over(&begun, |settings| {
+        settings.rollout.deadline = Some(Duration::from_secs(60));
+    });
+    assert!(changed.contains("\n[rollout]\ndeadline = \"1m\"\n"), "{changed}");
+
+    let without = CertSettings { rollout: Rollout::default(), ..full };
+    let changed = without.write_over(Path::new("a.toml"), Some(FULL)).unwrap();
+    assert!(changed.contains(&FULL[FULL.find("# One first.").unwrap()..]), "{changed}");
+}
+
+#[test]
 fn a_comment_about_more_than_a_removed_key_stays() {
     let text =
         "# About the file.\n\n# About reuse.\nreuse-key = true\nidentifiers = [\"a.example\"]\n";
@@ -385,7 +637,64 @@ fn files_are_loaded_if_others_cannot_interfere() {
     }
 }
 
+fn any_span(least: u64, most: u64) -> impl Strategy<Value = Duration> {
+    (least..=most).prop_map(Duration::from_millis)
+}
+
+fn any_verify() -> impl Strategy<Value = Verify> {
+    let endpoint = prop::sample::select(vec!["a.example:1", "[::1]:443", "imap://b.example:143"]);
+    let endpoints = prop::collection::vec(endpoint, 0..3);
+    let looks = (1_u16..=100).prop_flat_map(|attempts| (Just(attempts), 1..=attempts));
+    let spans = (any_span(100, 600_000), any_span(0, 60_000));
+    let share =
+        || prop_oneof![0.0..0.01, 0.0..1.0].prop_map(|share: f64| (share * 1e8).round() / 1e8);
+    let shares = (share(), share(), share(), share());
+    (endpoints, looks, spans, shares, 1..=1_000_000_u32).prop_map(
+        |(endpoints, (attempts, needed), (within, latency), shares, sample)| Verify {
+            endpoints: endpoints.into_iter().map(|text| Endpoint::parse(text).unwrap()).collect(),
+            attempts,
+            needed,
+            within,
+            handshake_failures: shares.0,
+            verification_errors: shares.1,
+            latency,
+            latency_share: shares.2,
+            ocsp_failures: shares.3,
+            sample,
+        },
+    )
+}
+
+const TARGETS: [&str; 5] = ["nginx", "haproxy:127.0.0.1:9", "copy:/a b", "hook:/x 'a b'", "web"];
+
+/// Targets, and a rollout over them whose waves are always the same.
+fn any_rollout() -> impl Strategy<Value = (Vec<TargetChoice>, Rollout)> {
+    let targets = prop::sample::subsequence(TARGETS[1..].to_vec(), 0..4).prop_shuffle();
+    let deadline = prop::option::of(any_span(1000, 86_400_000));
+    let freeze = prop::option::of((0_i64..4_000_000_000).prop_map(Timestamp::from_unix));
+    (targets, deadline, freeze).prop_map(|(targets, deadline, freeze_until)| {
+        let targets = [vec![TARGETS[0]], targets].concat();
+        let wave = Wave {
+            targets: vec![TARGETS[0].to_owned()],
+            percent: Some(50),
+            soak: Some(Duration::from_millis(1500)),
+            approve: true,
+        };
+        let waves = vec![wave, Wave::default()];
+        let targets = targets.into_iter().map(|text| TargetChoice::parse(text).unwrap());
+        (targets.collect(), Rollout { waves, deadline, freeze_until })
+    })
+}
+
 fn any_settings() -> impl Strategy<Value = CertSettings> {
+    (any_identity(), any_verify(), any_rollout()).prop_map(|(identity, verify, rollout)| {
+        let (targets, rollout) = rollout;
+        CertSettings { targets, verify, rollout, ..identity }
+    })
+}
+
+/// Settings without any of what follows the switch.
+fn any_identity() -> impl Strategy<Value = CertSettings> {
     let hosts = prop::collection::btree_set("[a-z]{1,6}", 1..5);
     let words = prop::collection::vec("[^\0]{0,8}", 0..3);
     let commands = prop::collection::vec(words, 0..3);
@@ -484,6 +793,14 @@ proptest! {
 
     #[test]
     fn a_whole_file_can_be_changed(other in any_settings()) {
+        // Its waves stay, and so must what they name.
+        let full = parse(FULL).unwrap();
+        let rollout = Rollout { waves: full.rollout.waves, ..other.rollout };
+        let hooks = Hooks { deploy: full.hooks.deploy, ..other.hooks };
+        let mut targets = other.targets;
+        targets.retain(|target| target.label() != "web");
+        targets.push(TargetChoice::parse("web").unwrap());
+        let other = CertSettings { rollout, hooks, targets, ..other };
         let changed = other.write_over(Path::new("a.toml"), Some(FULL)).unwrap();
         prop_assert_eq!(&parse(&changed).unwrap(), &other, "{}", changed);
         for comment in ["# The shop.", "# the shop", "# the old name", "# until 2027"] {

@@ -14,20 +14,20 @@ use super::*;
 use crate::model::name::{CertName, Identifier};
 
 /// A directory with programs in it.
-struct Programs(TempDir);
+pub(in crate::deploy) struct Programs(TempDir);
 
 impl Programs {
-    fn new() -> Self {
+    pub(in crate::deploy) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::deploy) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// Writes a program by another process: a descriptor open for writing here could be inherited
     /// by a child of a neighbouring test just now, and the kernel runs no file open for writing.
-    fn add(&self, name: &str, mode: &str, text: &str) -> Hook {
+    pub(in crate::deploy) fn add(&self, name: &str, mode: &str, text: &str) -> Hook {
         let path = self.path(name);
         let mut install = Program::new("install")
             .args(["-m", mode, "/dev/stdin"])
@@ -40,7 +40,7 @@ impl Programs {
         Hook::at(&path)
     }
 
-    fn script(&self, text: &str) -> Hook {
+    pub(in crate::deploy) fn script(&self, text: &str) -> Hook {
         self.add("hook", "755", &format!("#!/bin/sh\ncd '{}'\n{text}\n", self.0.path().display()))
     }
 

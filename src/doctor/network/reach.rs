@@ -10,8 +10,8 @@ use tokio::time::timeout;
 
 use super::Subject;
 use super::fetch::{FOLDER, Miss, Why, fetch, greet};
+use crate::agent::Agent;
 use crate::agent::audit::Findings;
-use crate::agent::{Agent, wanted};
 use crate::challenge::Http01;
 use crate::model::challenge::{Challenge, ChallengeKind, KeyAuthorization, Token};
 use crate::model::finding::Severity;
@@ -40,7 +40,7 @@ pub(super) async fn gather(
     if addresses.is_empty() {
         return Vec::new();
     }
-    let Ok(wanted) = wanted(subject.settings(), &subject.settings().identifiers) else {
+    let Ok(wanted) = agent.wanted(subject.settings(), &subject.settings().identifiers) else {
         return Vec::new();
     };
     let solver = agent.hands.solvers.choose(&wanted, kind, false);

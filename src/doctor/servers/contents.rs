@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use crate::certificate::Chain;
-use crate::doctor::host;
+use crate::deploy::files;
 use crate::model::name::Identifier;
 
 /// A file a server is told to read, as far as we may.
@@ -30,7 +30,7 @@ impl Contents {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(_) => Some(path.to_owned()),
         };
-        let bytes = Zeroizing::new(host::bytes(path).unwrap_or_default());
+        let bytes = Zeroizing::new(files::bytes(path).unwrap_or_default());
         let ders: Vec<_> = CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok).collect();
         let certificates = ders.len();
         let leaf = ders.into_iter().next().and_then(|der| Chain::from_ders(vec![der]).ok());

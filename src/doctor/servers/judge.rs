@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use super::Ours;
 use super::contents::Contents;
-use super::{Mention, Ours, Part};
+use crate::deploy::mention::{Mention, Part};
 use crate::doctor::HOST;
+use crate::model::file;
 use crate::model::finding::{Finding, Severity};
 use crate::model::name::Identifier;
-use crate::store::layout::{self, file};
+use crate::store::layout;
 
 /// What is to be said of a mention, before it is known where it stands.
 struct Verdict<'a> {

@@ -1,44 +1,23 @@
 //! The servers' configurations: do they name what is live, and each file where it belongs?
 
 mod contents;
-mod haproxy;
 mod judge;
 mod nginx;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::host::Host;
 use super::{HOST, Patient};
 use crate::agent::Agent;
 use crate::agent::audit::Findings;
+use crate::deploy::files::list;
+use crate::deploy::haproxy;
 use crate::model::finding::{Finding, Severity};
 use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};
 use crate::store::layout::HookKind;
 use contents::Contents;
-
-/// What a directive takes from the file it names.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Part {
-    Chain,
-    Key,
-    /// Chain and key in one file.
-    Bundle,
-}
-
-/// A place in a configuration that names a file of a certificate.
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Mention {
-    file: PathBuf,
-    line: usize,
-    /// The directive, as in `ssl_certificate`.
-    word: &'static str,
-    part: Part,
-    path: PathBuf,
-    /// The names the server answers to there, as far as they are written beside it.
-    names: Vec<String>,
-}
 
 /// One of our certificates, as a mention is compared with it.
 struct Ours {
@@ -57,7 +36,8 @@ struct Ours {
 /// Reads the configurations of nginx and HAProxy and judges what concerns these certificates.
 pub(super) async fn examine(agent: &Agent, patients: &[Patient], host: &Host) -> Vec<Finding> {
     let ours: Vec<Ours> = patients.iter().map(|patient| Ours::of(agent, patient)).collect();
-    let (mut findings, mut mentions) = (Findings::about(HOST), haproxy::mentions(host));
+    let (mut findings, mut mentions) =
+        (Findings::about(HOST), haproxy::configuration::mentions(&host.at("/")));
     if let Some(nginx) = nginx::examine().await {
         if let Some(complaint) = nginx.complaint {
             let text = format!("nginx refuses its configuration: {complaint}");
@@ -84,7 +64,7 @@ impl Ours {
             |generation| Some((generation, store.meta(name, generation).ok()?.fingerprint));
         let live = patient.standing.as_ref().and_then(|standing| standing.live.as_ref());
         let has_hooks = !patient.settings.hooks.deploy.is_empty()
-            || !super::host::list(&layout.hooks(HookKind::Deploy)).is_empty();
+            || !list(&layout.hooks(HookKind::Deploy)).is_empty();
         Self {
             name: name.clone(),
             live: resolved(layout.live(name)),
@@ -95,9 +75,4 @@ impl Ours {
             has_hooks,
         }
     }
-}
-
-/// Joins a path of a configuration to the directory it is relative to.
-fn resolve(base: &Path, path: &str) -> PathBuf {
-    base.join(path).components().collect()
 }

@@ -1,134 +1,23 @@
 //! Handshakes with real servers on loopback.
 
 use std::net::{Ipv4Addr, TcpListener as StdListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
-use rcgen::{CertificateParams, KeyPair};
-use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
-use tempfile::TempDir;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::model::host_port::HostPort;
+use crate::probe::sample::{Credentials, LIMIT, OpenSsl, name, serve, to};
 
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// A self-signed certificate that expired long ago: nobody but the probe would take it.
-struct Credentials {
-    cert: rcgen::Certificate,
-    key: KeyPair,
-}
-
-impl Credentials {
-    fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(["other.example".to_owned()]).unwrap();
-        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2001, 2, 1);
-        Self { cert: params.self_signed(&key).unwrap(), key }
-    }
-
-    fn server(&self) -> ServerConfig {
-        let key = PrivateKeyDer::try_from(self.key.serialize_der()).unwrap();
-        ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![self.cert.der().clone()], key)
-            .unwrap()
-    }
-
-    fn write(&self, dir: &Path) -> (PathBuf, PathBuf) {
-        let (cert, key) = (dir.join("cert.pem"), dir.join("key.pem"));
-        write(&cert, &self.cert.pem());
-        write(&key, &self.key.serialize_pem());
-        (cert, key)
-    }
-}
-
-#[allow(clippy::disallowed_methods, reason = "the test's own server reads these files")]
-fn write(path: &Path, text: &str) {
-    std::fs::write(path, text).unwrap();
-}
-
-/// Serves one rustls connection after the other; the names that were asked for are sent out.
-async fn serve(config: ServerConfig) -> (HostPort, tokio::sync::mpsc::Receiver<Option<String>>) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let at = to(&listener.local_addr().unwrap().to_string());
-    let (names, asked) = tokio::sync::mpsc::channel(8);
-    tokio::spawn(async move {
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        while let Ok((tcp, _)) = listener.accept().await {
-            if let Ok(mut tls) = acceptor.accept(tcp).await {
-                let name = tls.get_ref().1.server_name().map(str::to_owned);
-                names.send(name).await.unwrap();
-                let _ = tls.read(&mut [0; 1]).await;
-            }
-        }
-    });
-    (at, asked)
-}
-
-fn to(text: &str) -> HostPort {
-    HostPort::parse(text).unwrap()
-}
-
-fn name(text: &str) -> Identifier {
-    Identifier::parse(text).unwrap()
-}
-
-/// `openssl s_server` on a port of its choice, ended when dropped.
-struct OpenSsl {
-    process: Child,
-    at: HostPort,
-    _dir: TempDir,
-}
-
-impl OpenSsl {
-    async fn start(credentials: &Credentials, arguments: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let (cert, key) = credentials.write(dir.path());
-        let process = Command::new("openssl")
-            .args(["s_server", "-accept", "127.0.0.1:0", "-naccept", "9", "-cert"])
-            .arg(cert)
-            .arg("-key")
-            .arg(key)
-            .args(arguments)
-            // Held open, as the server ends a connection at the end of its own input.
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut server = Self { process, at: to("127.0.0.1:1"), _dir: dir };
-        let (found, port) = oneshot::channel();
-        let stdout = server.process.stdout.take().unwrap();
-        // Read to the end on a thread of its own, so that the server never waits for its reader.
-        std::thread::spawn(move || {
-            use std::io::{BufRead, BufReader};
-            let mut found = Some(found);
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if let Some(at) = line.strip_prefix("ACCEPT ")
-                    && let Some(found) = found.take()
-                {
-                    let _ = found.send(at.to_owned());
-                }
-            }
-        });
-        server.at = to(&timeout(LIMIT, port).await.unwrap().unwrap());
-        server
-    }
-}
-
-impl Drop for OpenSsl {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// A handshake that begins at once.
+async fn handshake(
+    at: &HostPort,
+    server_name: Option<&Identifier>,
+    limit: Duration,
+) -> Result<Sight, ProbeError> {
+    let endpoint = Endpoint { protocol: Protocol::Tls, at: at.clone(), names: Vec::new() };
+    super::handshake(&endpoint, server_name, limit).await
 }
 
 #[tokio::test]
@@ -158,7 +47,7 @@ async fn the_name_asked_for_is_the_host_unless_given() {
     assert_eq!(asked.recv().await, Some(Some("localhost".to_owned())));
 
     let error = handshake(&at, Some(&name("*.example")), LIMIT).await.unwrap_err();
-    assert!(matches!(error, ProbeError::ServerName { .. }));
+    assert!(matches!(error, ProbeError::Name(LookError::Wildcard { .. })));
 }
 
 #[tokio::test]
@@ -214,11 +103,11 @@ async fn every_address_is_tried_and_none_takes_all_the_time() {
     let peers = [closed, silent.local_addr().unwrap(), live];
     let name = ServerName::try_from("a.example").unwrap();
     let deadline = Instant::now() + Duration::from_secs(4);
-    let served = first_of(&peers, &name, deadline).await.unwrap();
+    let served = first_of(Protocol::Tls, &peers, &name, deadline).await.unwrap();
     assert_eq!(served.peer, live);
 
     let soon = Instant::now() + Duration::from_millis(200);
-    let tried = first_of(&peers[..2], &name, soon).await.unwrap_err();
+    let tried = first_of(Protocol::Tls, &peers[..2], &name, soon).await.unwrap_err();
     assert_eq!(tried.iter().map(|attempt| attempt.peer).collect::<Vec<_>>(), peers[..2]);
 }
 

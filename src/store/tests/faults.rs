@@ -4,6 +4,7 @@ use std::os::unix::fs::symlink;
 
 use proptest::prelude::*;
 
+use super::super::journal::Rollout;
 use super::super::recover::LiveRecovery;
 use super::*;
 
@@ -44,7 +45,7 @@ fn a_rebuilt_state_does_not_undo_a_rollback() {
     deploy(&store, &lock, "a").unwrap();
     let second = deploy(&store, &lock, "b").unwrap();
     let snapshot = store.take_snapshot(&[&lock], "rollback", at(1)).unwrap();
-    store.switch(&lock, number(1), &snapshot).unwrap();
+    store.switch(&lock, number(1), &snapshot, Rollout::default()).unwrap();
     store.confirm(&lock).unwrap();
     overwrite(&store.layout().state(&name()), b"");
     let state = store.recover(&lock).unwrap().state;
@@ -226,7 +227,10 @@ fn what_is_not_ours_is_neither_followed_nor_removed() {
         let says = matches!(refused, Err(StoreError::Refused { ref path, ref mend, .. }) if *path == live && mend.contains("mv"));
         assert!(says, "{kind}: {refused:?}");
         let id = store.snapshots().unwrap()[0].id.clone();
-        assert!(matches!(store.switch(&lock, number(1), &id), Err(StoreError::Refused { .. })));
+        assert!(matches!(
+            store.switch(&lock, number(1), &id, Rollout::default()),
+            Err(StoreError::Refused { .. })
+        ));
         assert_eq!(home.tree(), before, "{kind}");
         assert!(outside.path().join("precious").exists());
     }

@@ -1,8 +1,9 @@
 //! What the store says of the disk beneath it.
 
 use super::super::fitness::Abilities;
-use super::super::layout::{Label, file};
+use super::super::layout::Label;
 use super::*;
+use crate::model::file;
 
 #[test]
 fn what_the_file_system_can_do_is_tried_and_leaves_nothing() {

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use proptest::prelude::*;
 use rustix::io::Errno;
 
+use super::super::journal::Rollout;
 use super::*;
 use crate::schedule::budget::{Budget, Entry, Relief, Request, What};
 use crate::schedule::limits::{Limits, Scope};
@@ -440,7 +441,7 @@ fn going_back_to_a_snapshot_gives_nothing_back() {
     order(&store, 1, 0).unwrap();
     let before = read(&store);
     let back = store.restore(&id, &lock).unwrap();
-    store.switch(&lock, back, &id).unwrap();
+    store.switch(&lock, back, &id, Rollout::default()).unwrap();
     store.confirm(&lock).unwrap();
     store.recover(&lock).unwrap();
     store.forget(lock).unwrap();

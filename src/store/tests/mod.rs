@@ -18,10 +18,11 @@ use zeroize::Zeroizing;
 use super::archive::{GenerationFiles, Meta};
 use super::crashing::{Crashing, Failure, Lacks};
 use super::disk::{Access, Disk, Real};
-use super::journal::OrderJournal;
-use super::layout::{Layout, file};
+use super::journal::{OrderJournal, Rollout};
+use super::layout::Layout;
 use super::lock::Lock;
 use super::{Store, StoreError};
+use crate::model::file;
 use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};
 use crate::model::time::{Timestamp, Validity};
@@ -125,7 +126,7 @@ fn publish(store: &Store, lock: &Lock, serial: &str) -> Result<Generation, Store
 fn deploy(store: &Store, lock: &Lock, serial: &str) -> Result<Generation, StoreError> {
     let generation = publish(store, lock, serial)?;
     let snapshot = store.take_snapshot(&[lock], "before a test", at(0))?;
-    store.switch(lock, generation, &snapshot)?;
+    store.switch(lock, generation, &snapshot, Rollout::default())?;
     store.confirm(lock)?;
     Ok(generation)
 }
@@ -165,4 +166,11 @@ fn set_mode(path: &Path, mode: u32) {
 #[expect(clippy::disallowed_methods, reason = "sets the stage for a test")]
 fn make_dir(path: &Path) {
     std::fs::create_dir(path).unwrap();
+}
+
+/// The whole way back from a switch that proved bad; what is live then.
+fn go_back(store: &Store, lock: &Lock) -> Result<Option<Generation>, StoreError> {
+    let live = store.turn_back(lock, "a test", true)?;
+    store.went_back(lock)?;
+    Ok(live)
 }

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
+use super::super::journal::Rollout;
 use super::super::journal::{Pin, State};
 use super::super::layout::Label;
 use super::super::recover::LiveRecovery;
@@ -78,13 +79,13 @@ fn switching_back_marks_bad_and_cannot_be_forgotten() {
     deploy(&store, &lock, "a").unwrap();
     let second = publish(&store, &lock, "b").unwrap();
     let snapshot = store.take_snapshot(&[&lock], "test", at(0)).unwrap();
-    store.switch(&lock, second, &snapshot).unwrap();
+    store.switch(&lock, second, &snapshot, Rollout::default()).unwrap();
     let recovery = store.recover(&lock).unwrap();
     assert_eq!(
         recovery.unfinished.map(|intent| (intent.to, intent.from)),
         Some((second, Some(number(1))))
     );
-    assert_eq!(store.switch_back(&lock).unwrap(), Some(number(1)));
+    assert_eq!(go_back(&store, &lock).unwrap(), Some(number(1)));
     assert_eq!(served(&store).as_deref(), Some("a"));
     let (state, _) = store.state(&name()).unwrap();
     assert!(state.bad.contains(&second) && state.intent.is_none());
@@ -96,6 +97,24 @@ fn switching_back_marks_bad_and_cannot_be_forgotten() {
     remove_tree(&store.layout().generation(&name(), number(1)));
     let live = store.recover(&lock).unwrap().live;
     assert!(matches!(live, LiveRecovery::Lost { .. }), "{live:?}");
+}
+
+/// The operator wants what a way back was cut off on the way to: it is that which proves good.
+#[test]
+fn what_proves_good_in_the_middle_of_a_way_back_is_what_is_live() {
+    let home = Home::new();
+    let store = home.open();
+    let lock = store.lock(&name()).unwrap();
+    let first = deploy(&store, &lock, "a").unwrap();
+    let second = publish(&store, &lock, "b").unwrap();
+    let snapshot = store.take_snapshot(&[&lock], "test", at(0)).unwrap();
+    store.switch(&lock, second, &snapshot, Rollout::default()).unwrap();
+    store.turn_back(&lock, "a test", false).unwrap();
+    store.switch(&lock, first, &snapshot, Rollout::default()).unwrap();
+    store.confirm(&lock).unwrap();
+    let (state, _) = store.state(&name()).unwrap();
+    assert_eq!((state.confirmed, state.intent), (Some(first), None));
+    assert_eq!(store.live(&name()).unwrap(), Some(first));
 }
 
 #[test]
@@ -180,7 +199,7 @@ fn a_snapshot_survives_the_archive() {
     remove_tree(&store.layout().live(&name()));
     let back = store.restore(&id, &lock).unwrap();
     assert_eq!(back, number(1));
-    store.switch(&lock, back, &id).unwrap();
+    store.switch(&lock, back, &id, Rollout::default()).unwrap();
     store.confirm(&lock).unwrap();
     assert_eq!(served(&store).as_deref(), Some("a"));
     assert_eq!(std::fs::read(store.layout().settings(&name())).unwrap(), b"before\n");

@@ -6,6 +6,7 @@ mod issuance;
 mod limits;
 mod protocol;
 mod renewal;
+mod revocation;
 mod solver;
 mod trouble;
 

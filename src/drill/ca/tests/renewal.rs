@@ -23,7 +23,11 @@ async fn window(client: &Client, cert_id: &str) -> (Timestamp, Timestamp) {
     (at("start"), at("end"))
 }
 
-async fn revoke(client: &Client, issued: &Issued, reason: Value) -> super::client::Answer {
+pub(super) async fn revoke(
+    client: &Client,
+    issued: &Issued,
+    reason: Value,
+) -> super::client::Answer {
     let payload = json!({ "certificate": b64(issued.leaf()), "reason": reason });
     client.post(&client.url("revokeCert"), &payload).await
 }

@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+use crate::deploy::nginx::syntax::{Step, steps};
+
 fn directives(text: &str) -> Vec<(String, usize)> {
     let steps = steps(text).into_iter();
     let directives = steps.filter_map(|step| match step {
@@ -50,17 +52,6 @@ fn patterns() {
 }
 
 #[test]
-fn what_a_test_says() {
-    let good = "nginx: the configuration file /etc/nginx/nginx.conf syntax is ok\nnginx: configuration file /etc/nginx/nginx.conf test is successful\n";
-    let bad = "nginx: [warn] x\nnginx: [emerg] cannot load certificate \"/x\": no such file\nnginx: configuration file /a b/n.conf test failed\n";
-    assert_eq!(main_file(good), Some("/etc/nginx/nginx.conf".into()));
-    assert_eq!(complaint(good), None);
-    assert_eq!(main_file(bad), Some("/a b/n.conf".into()));
-    assert_eq!(complaint(bad), Some("cannot load certificate \"/x\": no such file"));
-    assert_eq!(main_file("sh: nginx: not found"), None);
-}
-
-#[test]
 #[expect(clippy::disallowed_methods, reason = "sets the stage for a test")]
 fn files_are_followed() {
     let dir = tempfile::tempdir().unwrap();
@@ -73,7 +64,7 @@ fn files_are_followed() {
     std::fs::write(at("sites/a.conf"), site).unwrap();
     std::fs::write(at("sites/inner"), "server_name c;").unwrap();
     std::fs::write(at("sites/z.conf"), "ssl_certificate data:x; ssl_certificate /z;}").unwrap();
-    let found = Reader::read(&at("nginx.conf"));
+    let found = read(&at("nginx.conf")).mentions;
     let names = vec!["a".to_owned(), "b".to_owned(), "c".to_owned()];
     let mention = |file: &str, line, word, part, path: PathBuf, names| Mention {
         file: at(file),

@@ -5,34 +5,56 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Mention, Part, resolve};
-use crate::doctor::host::{self, Host};
+use super::binding::{self, Bind};
+use crate::deploy::files;
+use crate::deploy::mention::{Mention, Part, resolve};
+use crate::model::endpoint::Endpoint;
+use crate::model::name::Identifier;
 
-const USUAL: &str = "/etc/haproxy/haproxy.cfg";
+/// Below the root of the system.
+const USUAL: &str = "etc/haproxy/haproxy.cfg";
 
 /// What lies beside a bundle and is no bundle itself.
 const COMPANIONS: [&str; 5] = ["key", "issuer", "ocsp", "sctl", "dh"];
 
-/// Every mention in the configurations of running processes, else in the usual one.
-pub(super) fn mentions(host: &Host) -> Vec<Mention> {
-    let mut files = of_processes(host);
+/// Every mention in the configurations of running processes, else in the usual one; `root` is where
+/// the system's files lie.
+pub(crate) fn mentions(root: &Path) -> Vec<Mention> {
+    read(root).mentions
+}
+
+/// Where clients meet HAProxy with one of these files, and for which names: those of a list where
+/// one limits them, else all. A wildcard stands for a name below it that nobody has thought of.
+pub(crate) fn endpoints(
+    root: &Path,
+    bundles: &[PathBuf],
+    identifiers: &[Identifier],
+) -> Vec<Endpoint> {
+    let bundles: Vec<_> = bundles.iter().map(|path| files::resolved(path)).collect();
+    binding::endpoints(&read(root).binds, identifiers, |path| {
+        bundles.contains(&files::resolved(path))
+    })
+}
+
+fn read(root: &Path) -> Reader {
+    let mut files = of_processes(root);
     if files.is_empty() {
-        files.insert(host.at(USUAL));
+        files.insert(root.join(USUAL));
     }
     let mut reader = Reader::default();
     for file in &files {
         reader.read(file);
     }
-    reader.mentions
+    reader
 }
 
 /// The files that running processes were started with.
-fn of_processes(host: &Host) -> BTreeSet<PathBuf> {
+fn of_processes(root: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mounts = |process: &Path| process.join("ns/mnt").read_link().ok();
-    let ours = mounts(&host.at("/proc/self"));
-    for process in host.list("/proc") {
-        if host::text(&process.join("comm")).is_none_or(|name| name.trim_end() != "haproxy") {
+    let ours = mounts(&root.join("proc/self"));
+    for process in files::list(&root.join("proc")) {
+        if files::text(&process.join("comm")).is_none_or(|name| name.trim_end() != "haproxy") {
             continue;
         }
         // Inside a container its paths are not ours.
@@ -40,13 +62,13 @@ fn of_processes(host: &Host) -> BTreeSet<PathBuf> {
         {
             continue;
         }
-        let Some(line) = host::bytes(&process.join("cmdline")) else { continue };
+        let Some(line) = files::bytes(&process.join("cmdline")) else { continue };
         let base = process.join("cwd").read_link().unwrap_or_default();
         for path in configurations(&line) {
             let path = base.join(path);
             match path.is_dir() {
                 true => {
-                    found.extend(host::list(&path).into_iter().filter(|file| has_end(file, "cfg")))
+                    found.extend(files::list(&path).into_iter().filter(|file| has_end(file, "cfg")))
                 }
                 false => drop(found.insert(path)),
             }
@@ -78,6 +100,7 @@ struct Reader {
     crt_base: Option<PathBuf>,
     key_base: Option<PathBuf>,
     mentions: Vec<Mention>,
+    binds: Vec<Bind>,
 }
 
 /// Where a line stands.
@@ -94,14 +117,8 @@ impl Reader {
             match words[..] {
                 ["crt-base", dir] => self.crt_base = Some(dir.into()),
                 ["key-base", dir] => self.key_base = Some(dir.into()),
-                ["bind", ..] => {
-                    for pair in words.windows(2) {
-                        match pair {
-                            ["crt", path] => self.bundle(place, "crt", path),
-                            ["crt-list", list] => self.read_list(list),
-                            _ => {}
-                        }
-                    }
+                ["bind", addresses, ref parameters @ ..] => {
+                    self.bind(place, addresses, parameters);
                 }
                 ["load", ..] => self.load(place, &words),
                 _ => {}
@@ -109,11 +126,33 @@ impl Reader {
         }
     }
 
-    /// A file of a bundle and what is special about it, line by line.
+    fn bind(&mut self, place: Place<'_>, addresses: &str, parameters: &[&str]) {
+        let before = self.mentions.len();
+        for pair in parameters.windows(2) {
+            match pair {
+                ["crt", path] => self.bundle(place, "crt", path),
+                ["crt-list", list] => self.read_list(list),
+                _ => {}
+            }
+        }
+        let bundles = self.mentions[before..].iter();
+        let bundles = bundles.map(|one| (one.path.clone(), one.names.clone())).collect();
+        self.binds.extend(Bind::read(addresses, parameters, bundles));
+    }
+
+    /// A file of a bundle, what is special about it, and the names it is for, line by line.
     fn read_list(&mut self, list: &str) {
         let Some(list) = absolute(None, list) else { return };
         for (place, words) in lines(&list) {
+            let before = self.mentions.len();
             self.bundle(place, "crt-list", &words[0]);
+            let special = match words.get(1).filter(|word| word.starts_with('[')) {
+                Some(_) => words.iter().position(|word| word.ends_with(']')).unwrap_or(0),
+                None => 0,
+            };
+            for mention in &mut self.mentions[before..] {
+                mention.names = words[special + 1..].to_vec();
+            }
         }
     }
 
@@ -139,7 +178,7 @@ impl Reader {
         let Some(path) = absolute(self.crt_base.as_deref(), path) else { return };
         let companion = |file: &PathBuf| COMPANIONS.iter().any(|end| has_end(file, end));
         let files = match path.is_dir() {
-            true => host::list(&path).into_iter().filter(|file| !companion(file)).collect(),
+            true => files::list(&path).into_iter().filter(|file| !companion(file)).collect(),
             false => vec![path],
         };
         for file in files {
@@ -161,7 +200,7 @@ impl Reader {
 /// The lines of a file that say something, as words by the quoting rules of HAProxy, which here
 /// are those of a shell.
 fn lines(file: &Path) -> impl Iterator<Item = (Place<'_>, Vec<String>)> {
-    let text = host::text(file).unwrap_or_default();
+    let text = files::text(file).unwrap_or_default();
     let words: Vec<_> = text
         .lines()
         .enumerate()
@@ -220,7 +259,7 @@ mod tests {
         write(&at("certs/a.pem"), "");
         write(&at("certs/b.pem"), "");
         write(&at("certs/b.pem.key"), "");
-        let found = mentions(&Host::below(root.path()));
+        let found = mentions(root.path());
         let seen: Vec<_> =
             found.iter().map(|one| (one.line, one.word, one.part, one.path.clone())).collect();
         let expected = [
@@ -246,8 +285,36 @@ mod tests {
         write(&at("proc/7/comm"), "haproxy\n");
         write(&at("proc/7/cmdline"), &format!("haproxy\0-f\0{}\0", at("mine.cfg").display()));
         write(&at("proc/8/comm"), "other\n");
-        let found = mentions(&Host::below(root.path()));
+        let found = mentions(root.path());
         let paths: Vec<_> = found.iter().map(|one| one.path.as_path()).collect();
         assert_eq!(paths, [Path::new("/mine.pem")]);
+    }
+
+    #[test]
+    fn where_it_is_met() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        let text = format!(
+            "frontend a\n  bind :443 ssl crt {ours}\n  bind :8443 ssl crt-list {list}\n  bind :80\n",
+            ours = at("ours.pem").display(),
+            list = at("list").display(),
+        );
+        write(&at("etc/haproxy/haproxy.cfg"), &text);
+        write(&at("real/ours.pem"), "");
+        std::os::unix::fs::symlink(at("real/ours.pem"), at("ours.pem")).unwrap();
+        let list = format!(
+            "/x.pem\n{} [alpn h2 ssl-min-ver TLSv1.2] b.example\n",
+            at("ours.pem").display()
+        );
+        write(&at("list"), &list);
+        let identifiers = ["a.example", "b.example"].map(|name| Identifier::parse(name).unwrap());
+        let found = endpoints(root.path(), &[at("real/ours.pem")], &identifiers);
+        let found: Vec<_> =
+            found.iter().map(|one| (one.to_string(), one.names.as_slice())).collect();
+        let expected = [
+            ("127.0.0.1:443".to_owned(), &identifiers[..]),
+            ("127.0.0.1:8443".to_owned(), &identifiers[1..]),
+        ];
+        assert_eq!(found, expected);
     }
 }

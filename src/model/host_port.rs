@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::model::name::{Identifier, NameError};
+use super::name::{Identifier, NameError};
 
 /// A host and a port: `host`, `host:port`, `[v6]:port`; port 443 unless given.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
