@@ -1,6 +1,6 @@
 # make          the release binary
 # make test     everything that can be checked here; what could not run is listed at the end
-# make bench    our figures beside those of the peers that are installed, in one run
+# make bench    our figures, beside those of the peers and servers that are installed, in one run
 # make generate man page and completions from the command line's definition
 # make deny     licences, sources and bans of the dependencies (needs cargo-deny)
 
@@ -41,7 +41,9 @@ bench: tools
 		|| echo "cannot build lego: it will not be measured"
 	@test -x .cache/tools/mended/bin/pebble || benches/peers/pebble.sh $(CURDIR)/.cache/tools/mended \
 		|| echo "cannot mend Pebble: it may come to a standstill under a thousand orders"
-	PATH=$(CURDIR)/.cache/tools/mended/bin:$$PATH $(CARGO) bench --profile dist --locked --bench peers
+	$(CARGO) build --profile dist --locked --workspace --example axum
+	PATH=$(CURDIR)/.cache/tools/mended/bin:$$PATH $(CARGO) bench --profile dist --locked --workspace \
+		--bench peers --bench deploys --bench resolver
 
 generate: build
 	mkdir -p man completions

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::figures::{median, short};
 use super::measure::Cost;
 
 /// What is measured of one client, several times.
@@ -44,21 +45,5 @@ pub fn print(title: &str, rows: &[Row]) {
             short(row.each()),
             row.each().as_secs_f64() / rows[0].each().as_secs_f64(),
         );
-    }
-}
-
-fn median(times: impl Iterator<Item = Duration>) -> Duration {
-    let mut times: Vec<Duration> = times.collect();
-    times.sort_unstable();
-    times[times.len() / 2]
-}
-
-fn short(time: Duration) -> String {
-    let ms = time.as_secs_f64() * 1000.0;
-    match ms {
-        ms if ms < 1.0 => format!("{:.0} µs", ms * 1000.0),
-        ms if ms < 100.0 => format!("{ms:.1} ms"),
-        ms if ms < 1000.0 => format!("{ms:.0} ms"),
-        ms => format!("{:.2} s", ms / 1000.0),
     }
 }
