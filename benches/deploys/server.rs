@@ -161,7 +161,8 @@ impl Server {
     /// Over a connection of its own, to whose end it is read.
     fn ask(&self, command: &str) -> String {
         let mut socket = UnixStream::connect(self.path("socket")).unwrap();
-        writeln!(socket, "{command}").unwrap();
+        // In one piece: HAProxy may hang up once it has read a command to its end.
+        socket.write_all(format!("{command}\n").as_bytes()).unwrap();
         let mut answer = String::new();
         socket.read_to_string(&mut answer).unwrap();
         answer
