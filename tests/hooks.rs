@@ -250,6 +250,23 @@ fn a_hook_directory_others_may_write() {
     assert_eq!((log(&agent), agent.issued()), (Vec::new(), 1), "found before anything was ordered");
 }
 
+/// What cannot be told to anybody goes back all the same.
+#[test]
+fn a_hook_directory_that_is_opened_in_the_middle_keeps_nobody_from_going_back() {
+    let agent = Agent::embedded();
+    let _ = agent.run(&["issue", "-d", NAME]).exits(0);
+    logging(&agent, "hooks/deploy/10-x", "", "ran");
+    let hook = agent.path("hook");
+    let opens = format!("chmod 0777 {}; exit 1", agent.path("hooks/deploy/10-x").display());
+    script(&hook, &opens);
+    let _ = agent.run(&["issue", "-d", NAME, "--deploy-hook", hook.to_str().unwrap()]).exits(0);
+    let before = agent.read("live/a.example/cert.pem");
+    let ran = agent.run(&["renew", "--force"]).exits(9);
+    let _ = ran.says(&["10-x has mode 0777", "live: generation 1"]);
+    assert_eq!(agent.read("live/a.example/cert.pem"), before);
+    agent.assert_live_pair(NAME);
+}
+
 #[test]
 fn what_the_hook_printed_is_told_when_going_back_fails_too() {
     let agent = Agent::embedded();

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::{Cause, Run};
-use crate::deploy::Target;
+use crate::deploy::{Delivery, Target};
 use crate::model::generation::Generation;
 use crate::pipeline::machine::{RollBack, State};
 
@@ -38,9 +38,16 @@ impl Run<'_> {
             return Err(no_way);
         }
         let (why, condemned) = (at.cause().to_string(), at.cause().condemns());
-        self.recall(previous).await?;
+        // Who is to be told may be unknown by now; what is live goes back all the same.
+        let audience = self.audience(previous);
+        if let Ok((targets, delivery)) = &audience {
+            recall(targets, delivery).await;
+        }
         self.hands.store.turn_back(self.lock, &why, condemned)?;
-        let restored = self.restore(previous).await;
+        let restored = match audience {
+            Ok((targets, delivery)) => self.restore(&targets, &delivery).await,
+            Err(cause) => Err(cause),
+        };
         self.hands.store.went_back(self.lock)?;
         self.reload_facts()?;
         restored
@@ -59,40 +66,44 @@ impl Run<'_> {
         Err(Cause::NoWayBack { generation: previous, why })
     }
 
-    /// Lets servers that remember the earlier certificate serve it before the disk has caught up,
-    /// which may take its time. Cut off here, the next run finds a switch to finish or to undo.
-    async fn recall(&self, previous: Generation) -> Result<(), Cause> {
-        let (targets, delivery) = (self.targets()?, self.delivery(previous)?);
-        let is_touched =
-            |target: &&Arc<dyn Target>| self.touched.iter().any(|t| t == target.label());
-        let recalls = targets.iter().filter(is_touched).map(|target| target.recall(&delivery));
-        // Who has not answered by then is told once more, by `restore`.
-        let _ = timeout(RECALL, join_all(recalls)).await;
-        Ok(())
+    /// The targets that were told of the new generation, in that order, and what they get instead.
+    fn audience(&self, previous: Generation) -> Result<(Vec<Arc<dyn Target>>, Delivery), Cause> {
+        let (all, delivery) = (self.targets()?, self.delivery(previous)?);
+        let mut targets = Vec::new();
+        for label in &self.touched {
+            match all.iter().find(|target| target.label() == label) {
+                Some(target) => targets.push(Arc::clone(target)),
+                None => self.notice_stranger(label),
+            }
+        }
+        Ok((targets, delivery))
     }
 
-    /// Tells the targets that were told of the new one, the last of them first. All of them, even if
-    /// one fails: the first failure is what counts, unless clients are seen to be back all the same.
-    async fn restore(&self, previous: Generation) -> Result<(), Cause> {
-        let (targets, delivery) = (self.targets()?, self.delivery(previous)?);
+    /// Tells the targets, the last of them first. All of them, even if one fails: the first failure
+    /// is what counts, unless clients are seen to be back all the same.
+    async fn restore(&self, targets: &[Arc<dyn Target>], delivery: &Delivery) -> Result<(), Cause> {
         let mut first_failure: Result<(), Cause> = Ok(());
-        for label in self.touched.iter().rev() {
-            let Some(target) = targets.iter().find(|target| target.label() == label) else {
-                self.notice(format!("{label} is no target any more: it is left as it is"));
-                continue;
-            };
-            match target.restore(&delivery).await {
-                Ok(told) if told.output.is_empty() => {}
-                Ok(told) => self.notice(told.output),
+        for target in targets.iter().rev() {
+            match target.restore(delivery).await {
+                Ok(told) => self.pass_on(told),
                 Err(error) => first_failure = first_failure.and(Err(error.into())),
             }
         }
-        match (self.see_again(&targets, &delivery).await, first_failure) {
+        match (self.see_again(targets, delivery).await, first_failure) {
             (Ok(places), Err(error)) if places > 0 => {
-                self.notice(format!("clients see generation {previous} again, although {error}"));
+                let generation = delivery.generation;
+                self.notice(format!("clients see generation {generation} again, although {error}"));
                 Ok(())
             }
             (seen, told) => told.and(seen.map(drop)),
         }
     }
+}
+
+/// Lets servers that remember the earlier certificate serve it before the disk has caught up, which
+/// may take its time. Cut off here, the next run finds a switch to finish or to undo.
+async fn recall(targets: &[Arc<dyn Target>], delivery: &Delivery) {
+    let recalls = targets.iter().map(|target| target.recall(delivery));
+    // Who has not answered by then is told once more, by `restore`.
+    let _ = timeout(RECALL, join_all(recalls)).await;
 }

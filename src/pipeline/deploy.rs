@@ -1,6 +1,7 @@
 //! The switch, and the targets that put it to use, step by step.
 
 use super::{Cause, Run};
+use crate::deploy::Told;
 use crate::model::traffic::Share;
 use crate::pipeline::machine::{Deploy, State};
 
@@ -50,19 +51,29 @@ impl Run<'_> {
         let mut first_failure: Result<(), Cause> = Ok(());
         for label in &step.targets {
             let Some(target) = targets.iter().find(|target| target.label() == label) else {
-                self.notice(format!("{label} is no target any more: it is left as it is"));
+                self.notice_stranger(label);
                 continue;
             };
             if !self.touched.contains(label) {
                 self.touched.push(label.clone());
             }
             match target.activate(&delivery, share).await {
-                Ok(told) if told.output.is_empty() => {}
-                Ok(told) => self.notice(told.output),
+                Ok(told) => self.pass_on(told),
                 Err(error) if goes_back => return Err(error.into()),
                 Err(error) => first_failure = first_failure.and(Err(error.into())),
             }
         }
         first_failure
+    }
+
+    /// Tells the operator what a target had to say, if it had.
+    pub(super) fn pass_on(&self, told: Told) {
+        if !told.output.is_empty() {
+            self.notice(told.output);
+        }
+    }
+
+    pub(super) fn notice_stranger(&self, label: &str) {
+        self.notice(format!("{label} is no target any more: it is left as it is"));
     }
 }

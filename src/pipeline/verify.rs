@@ -139,16 +139,14 @@ impl Run<'_> {
         }
     }
 
-    /// Sees that the earlier certificate is served again wherever it was. Returns in how many places.
+    /// Sees that these targets serve the earlier certificate again wherever it was. Returns in how many
+    /// places.
     pub(super) async fn see_again(
         &self,
         targets: &[Arc<dyn Target>],
         delivery: &Delivery,
     ) -> Result<usize, Cause> {
-        let is_touched =
-            |target: &&Arc<dyn Target>| self.touched.iter().any(|t| t == target.label());
-        let touched = targets.iter().filter(is_touched).cloned().collect();
-        let mut places = self.places(touched, delivery, true).await;
+        let mut places = self.places(targets.to_vec(), delivery, true).await;
         let before = &self.rollout.before;
         places.retain(|cell| match known(before, cell) {
             Some((Seen::Serves { fingerprint, .. }, _)) => fingerprint == delivery.fingerprint,
