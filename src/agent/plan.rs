@@ -307,9 +307,8 @@ const LOOK: Duration = Duration::from_secs(60);
 /// Until when what was rolled out so far is watched.
 fn soaks_until(standing: &Standing) -> Option<Timestamp> {
     let rollout = &standing.facts.intent.as_ref()?.rollout;
-    let waits = rollout.steps.get(rollout.at).is_some_and(|step| step.approve);
     let until = rollout.soak_until.filter(|_| rollout.back.is_none())?;
-    if waits && !rollout.approved { rollout.deadline } else { Some(until) }
+    if rollout.waits_for_approval() { rollout.deadline } else { Some(until) }
 }
 
 /// What the index is to know of a certificate: when it wants to be looked at next, whatever for.

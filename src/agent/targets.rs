@@ -1,6 +1,5 @@
 //! From the targets of the settings to the hands that serve them.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,7 +16,6 @@ use crate::deploy::hook::target::HookTarget;
 use crate::deploy::nginx::{self, Nginx};
 use crate::deploy::rustls::{self, Rustls};
 use crate::deploy::systemd::{self, Systemd, UnitName};
-use crate::model::endpoint::Endpoint;
 use crate::pipeline::Verification;
 use crate::probe::judge::traffic::Thresholds;
 
@@ -34,13 +32,14 @@ pub(crate) fn verification(settings: &CertSettings, main: &MainSettings) -> Veri
     let wanted = &settings.verify;
     let own = |choice: &TargetChoice| match choice {
         TargetChoice::Short(..) => None,
-        TargetChoice::Named(name) => Some((name.clone(), main.target(name).ok()?.verify.clone())),
+        TargetChoice::Named(name) => {
+            let named = &main.target(name).ok()?.verify;
+            (!named.is_empty()).then(|| (name.clone(), named.clone()))
+        }
     };
-    let of_targets: BTreeMap<String, Vec<Endpoint>> =
-        settings.targets.iter().filter_map(own).collect();
     Verification {
         endpoints: wanted.endpoints.clone(),
-        of_targets: of_targets.into_iter().filter(|(_, own)| !own.is_empty()).collect(),
+        of_targets: settings.targets.iter().filter_map(own).collect(),
         attempts: usize::from(wanted.attempts),
         needed: usize::from(wanted.needed),
         within: wanted.within,

@@ -15,7 +15,7 @@ pub(crate) fn progress(intent: &Intent, now: Timestamp) -> String {
     if let Some(why) = &rollout.back {
         return format!("is being undone: {why}");
     }
-    let step = rollout.steps.get(rollout.at);
+    let step = rollout.step();
     let targets = step.map(|step| step.targets.join(", ")).unwrap_or_default();
     let share = step.filter(|step| !step.is_whole()).map(|step| format!(" at {} %", step.percent));
     let (at, of) = (rollout.at + 1, rollout.steps.len().max(1));
@@ -23,17 +23,11 @@ pub(crate) fn progress(intent: &Intent, now: Timestamp) -> String {
         Some(until) if until > now => {
             format!("is watched until {until} ({})", until_in_words(until, now))
         }
-        Some(_) if waits_for_approval(intent) => "waits to be approved".to_owned(),
+        Some(_) if rollout.waits_for_approval() => "waits to be approved".to_owned(),
         Some(_) => "was watched for long enough".to_owned(),
         None => "is under way".to_owned(),
     };
     format!("step {at} of {of} ({targets}{}) {state}", share.unwrap_or_default())
-}
-
-/// Whether a person has to say that the rollout may go on, now or when it was watched.
-fn waits_for_approval(intent: &Intent) -> bool {
-    let rollout = &intent.rollout;
-    rollout.steps.get(rollout.at).is_some_and(|step| step.approve) && !rollout.approved
 }
 
 /// Judges what keeps the newest generation from its clients, besides failures and pins.
@@ -48,7 +42,7 @@ pub(super) fn judge(
         let text = format!("generation {}: {}", intent.to, progress(intent, now));
         findings.add(Severity::Warning, "rollout", text);
         if intent.rollout.soak_until.is_some_and(|until| until <= now) {
-            let approve = if waits_for_approval(intent) { " --approve" } else { "" };
+            let approve = if intent.rollout.waits_for_approval() { " --approve" } else { "" };
             findings.hint(format!("`acmeagent renew {name}{approve}` goes on with it"));
         }
     }

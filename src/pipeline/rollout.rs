@@ -55,9 +55,8 @@ impl Run<'_> {
         // Nor where there is hardly any time to wait.
         let old = old.filter(|old| now < last_twentieth(old.validity));
         let left = old.as_ref().map(|old| remaining(old, now));
-        let places: Vec<Place> = targets.iter().map(|target| self.place(target.as_ref())).collect();
         self.rollout = Rollout {
-            steps: rollout::steps(&places, self.wanted.rollout, left),
+            steps: rollout::steps(&self.places_of(&targets), self.wanted.rollout, left),
             deadline: Some(rollout::deadline(self.wanted.rollout, left, now)),
             before: self.baseline(&targets, &delivery).await,
             ..Rollout::default()
@@ -65,10 +64,14 @@ impl Run<'_> {
         Ok(live)
     }
 
-    fn place(&self, target: &dyn Target) -> Place {
-        let own = |wanted: &&Arc<dyn Target>| wanted.label() == target.label();
-        let last = !self.wanted.targets.iter().any(|wanted| own(&wanted));
-        Place { label: target.label().to_owned(), splits: target.splits(), last }
+    fn places_of(&self, targets: &[Arc<dyn Target>]) -> Vec<Place> {
+        let is_own = |label: &str| self.wanted.targets.iter().any(|wanted| wanted.label() == label);
+        let place = |target: &Arc<dyn Target>| Place {
+            label: target.label().to_owned(),
+            splits: target.splits(),
+            last: !is_own(target.label()),
+        };
+        targets.iter().map(place).collect()
     }
 
     /// The targets of the settings, then the deploy hooks, the directory's first.
@@ -91,9 +94,7 @@ impl Run<'_> {
         self.rollout = rollout;
         if self.rollout.steps.is_empty() {
             // Begun by a version that knew of no steps.
-            let targets = self.targets()?;
-            let places: Vec<Place> =
-                targets.iter().map(|target| self.place(target.as_ref())).collect();
+            let places = self.places_of(&self.targets()?);
             self.rollout.steps = rollout::steps(&places, &rollout::Settings::default(), None);
         }
         self.take_in_new_targets()?;

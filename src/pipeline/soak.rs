@@ -1,8 +1,10 @@
 //! Watching what was found good, before more follows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Cause, Run};
+use crate::deploy::{Delivery, Target};
 use crate::model::generation::Generation;
 use crate::model::time::Timestamp;
 use crate::pipeline::machine::{Soak, State};
@@ -87,9 +89,15 @@ impl Run<'_> {
         until: Timestamp,
     ) -> Result<Watched, Cause> {
         let patient_until = self.hands.clock.now().plus(PATIENCE);
+        let delivery = self.delivery(generation)?;
+        let splits = |target: &&Arc<dyn Target>| {
+            target.splits() && step.targets.iter().any(|label| label == target.label())
+        };
+        // No hook counts its clients.
+        let targets: Vec<_> = self.wanted.targets.iter().filter(splits).cloned().collect();
         loop {
             let over = self.hands.clock.now() >= until;
-            match self.ask_clients(step, generation).await {
+            match self.ask_clients(&targets, &delivery).await {
                 Ok(Clients::Content) if !step.is_whole() => return Ok(Watched::Good),
                 Ok(Clients::TooFew(told)) if over && !step.is_whole() => {
                     self.notice(format!("going on although only {told}"));
@@ -109,12 +117,14 @@ impl Run<'_> {
     }
 
     /// What the servers counted of their clients' handshakes with the new certificate.
-    async fn ask_clients(&self, step: &Step, generation: Generation) -> Result<Clients, Cause> {
-        let (targets, delivery) = (self.targets()?, self.delivery(generation)?);
+    async fn ask_clients(
+        &self,
+        targets: &[Arc<dyn Target>],
+        delivery: &Delivery,
+    ) -> Result<Clients, Cause> {
         let mut told = Clients::Content;
-        let asked = targets.iter().filter(|target| target.splits());
-        for target in asked.filter(|target| step.targets.iter().any(|t| t == target.label())) {
-            let Some(traffic) = target.traffic(&delivery).await? else {
+        for target in targets {
+            let Some(traffic) = target.traffic(delivery).await? else {
                 told = Clients::TooFew(format!("{} counts no handshakes", target.label()));
                 continue;
             };

@@ -12,9 +12,9 @@ use crate::model::generation::Generation;
 use crate::pipeline::machine::{Deploy, Progress, State, Verify};
 use crate::probe::cells::{Cell, NoCell, cells};
 use crate::probe::judge::cell::{CellVerdict, Seen, judge_cell, settled};
-use crate::probe::judge::flaws::{Expected, Flaw, flaws};
+use crate::probe::judge::flaws::{Expected, Flaw};
 use crate::probe::judge::traffic::Thresholds;
-use crate::probe::look::{Sight, look_all};
+use crate::probe::look::{LookError, Sight, look_all};
 use crate::probe::revocation::Revocation;
 
 /// How it is judged whether a certificate is served as it should be.
@@ -167,10 +167,7 @@ impl Run<'_> {
         let places = self.places(targets.to_vec(), delivery, true).await;
         let sights = look_all(&places, LOOK, PARALLEL).await;
         let seen = places.iter().zip(sights).map(|(cell, sight)| {
-            let (seen, trusted) = match sight {
-                Err(why) => (Seen::Down(why.to_string()), false),
-                Ok(sight) => self.at_first_sight(cell, &sight),
-            };
+            let (seen, trusted) = self.at_first_sight(cell, sight);
             let trust = if trusted { TRUSTED } else { PRIVATE };
             (cell.to_string(), format!("{trust} {seen}"))
         });
@@ -179,22 +176,22 @@ impl Run<'_> {
 
     /// A sight before the switch, and whether its chain leads to a root of the system: if so, what
     /// comes after it must do so too.
-    fn at_first_sight(&self, cell: &Cell, sight: &Sight) -> (Seen, bool) {
-        let strict = self.to_seen(cell, sight, true);
+    fn at_first_sight(&self, cell: &Cell, sight: Result<Sight, LookError>) -> (Seen, bool) {
+        let again = sight.as_ref().ok().cloned();
         let untrusted = |flaw: &Flaw| matches!(flaw, Flaw::Chain | Flaw::Short);
-        match &strict {
-            Seen::Serves { flaws, .. } if flaws.keys().any(untrusted) => {
-                (self.to_seen(cell, sight, false), false)
+        match (self.to_seen(cell, sight, true), again) {
+            (Seen::Serves { flaws, .. }, Some(sight)) if flaws.keys().any(untrusted) => {
+                (self.to_seen(cell, Ok(sight), false), false)
             }
-            _ => (strict, true),
+            (down @ Seen::Down(_), _) => (down, false),
+            (strict, _) => (strict, true),
         }
     }
 
-    fn to_seen(&self, cell: &Cell, sight: &Sight, strict: bool) -> Seen {
+    fn to_seen(&self, cell: &Cell, sight: Result<Sight, LookError>, strict: bool) -> Seen {
         let roots = strict.then(|| self.hands.system_roots());
         let now = self.hands.clock.now();
-        let flaws = flaws(sight, &Expected { name: &cell.name, roots, now });
-        Seen::Serves { fingerprint: sight.fingerprint, flaws, alpn: sight.alpn.clone() }
+        Seen::of(sight, &Expected { name: &cell.name, roots, now })
     }
 
     async fn places(
@@ -238,12 +235,9 @@ impl Run<'_> {
         loop {
             let cells: Vec<Cell> = pending.iter().map(|(cell, _)| cell.clone()).collect();
             let sights = look_all(&cells, LOOK, PARALLEL).await;
-            let sights = cells.iter().zip(sights).map(|(cell, sight)| match sight {
-                Err(why) => Seen::Down(why.to_string()),
-                Ok(sight) => {
-                    let strict = known(wish.before, cell).is_some_and(|(_, strict)| strict);
-                    self.to_seen(cell, &sight, strict)
-                }
+            let sights = cells.iter().zip(sights).map(|(cell, sight)| {
+                let strict = known(wish.before, cell).is_some_and(|(_, strict)| strict);
+                self.to_seen(cell, sight, strict)
             });
             let took = self.hands.clock.monotonic().saturating_sub(begun);
             let (mut waiting, mut bad) = (Vec::new(), Vec::new());

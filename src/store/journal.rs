@@ -157,6 +157,18 @@ pub(crate) struct Rollout {
     pub(crate) back: Option<String>,
 }
 
+impl Rollout {
+    /// The step that is under way.
+    pub(crate) fn step(&self) -> Option<&Step> {
+        self.steps.get(self.at)
+    }
+
+    /// Whether a person has to say that it may go on from that step, now or when it was watched.
+    pub(crate) fn waits_for_approval(&self) -> bool {
+        self.step().is_some_and(|step| step.approve) && !self.approved
+    }
+}
+
 /// A target that did not take a generation yet.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct QueuedDeploy {
