@@ -12,6 +12,7 @@
 //! | 7 | `doctor`, `drill` | why a renewal would fail; an ACME CA of our own, to rehearse against |
 //! | 6 | `agent` | wiring: real clocks, disks, CAs, servers; one pass over what is due, or one after another |
 //! | 5 | `pipeline`, `config` | one certificate's walk from wanted to served; files to settings |
+//! | 3½ | `hook`, `dns` | running the operator's programs, asking name servers: hands that several rooms above use |
 //! | 4 | `store`, `acme`, `challenge`, `deploy`, `probe` | one part of the world each, and not each other: the disk, the CA, who answers it, servers, what clients see |
 //! | 3 | `schedule`, `pipeline::machine` | judgement: when, and what may follow what |
 //! | 2 | `certificate` | chains and keys, parsed or refused |
@@ -84,7 +85,7 @@
 //! # Where things are said once
 //! Paths in `store::layout`, CAs in `acme::ca`, their limits in `schedule::limits`, exit codes in
 //! `cli::exit`, the command line in `cli::args`, the keys of the settings in `config::keys`, from
-//! settings to targets in `agent::targets`, the environment of hooks in `deploy::hook`, what holds a
+//! settings to targets in `agent::targets`, the environment of hooks in `hook`, what holds a
 //! deploy back in `agent::plan::hold`, what is wrong with a served certificate in
 //! `probe::judge::flaws`.
 
@@ -95,8 +96,10 @@ mod challenge;
 mod cli;
 mod config;
 mod deploy;
+mod dns;
 mod doctor;
 mod drill;
+mod hook;
 mod model;
 mod pipeline;
 mod probe;

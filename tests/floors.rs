@@ -4,23 +4,25 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The floor of every room, and `None` for the two files above them all.
+/// The floor of every room, in tenths: there is one between the third and the fourth.
 const FLOORS: &[(&str, u8)] = &[
-    ("model", 1),
-    ("certificate", 2),
-    ("schedule", 3),
-    ("pipeline/machine", 3),
-    ("store", 4),
-    ("acme", 4),
-    ("challenge", 4),
-    ("deploy", 4),
-    ("probe", 4),
-    ("config", 5),
-    ("pipeline", 5),
-    ("agent", 6),
-    ("doctor", 7),
-    ("drill", 7),
-    ("cli", 8),
+    ("model", 10),
+    ("certificate", 20),
+    ("schedule", 30),
+    ("pipeline/machine", 30),
+    ("hook", 35),
+    ("dns", 35),
+    ("store", 40),
+    ("acme", 40),
+    ("challenge", 40),
+    ("deploy", 40),
+    ("probe", 40),
+    ("config", 50),
+    ("pipeline", 50),
+    ("agent", 60),
+    ("doctor", 70),
+    ("drill", 70),
+    ("cli", 80),
 ];
 
 const FORBIDDEN_NAMES: &[&str] = &[
@@ -107,7 +109,7 @@ fn uses_point_down() {
 fn the_pure_machine_does_not_use_its_own_folder() {
     let (_, text) =
         sources().into_iter().find(|(p, _)| p.ends_with("pipeline/machine.rs")).unwrap();
-    assert!(uses(&text).iter().all(|used| room_of(used).is_some_and(|(_, floor)| floor <= 2)));
+    assert!(uses(&text).iter().all(|used| room_of(used).is_some_and(|(_, floor)| floor <= 20)));
 }
 
 #[test]

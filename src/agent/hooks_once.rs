@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 
 use super::Agent;
 use crate::config::cert::CertSettings;
-use crate::deploy::hook::Hook;
+use crate::hook::Hook;
 use crate::model::event::Event;
 use crate::model::name::{CertName, Identifier};
 use crate::pipeline::{Cause, hooks};

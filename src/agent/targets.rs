@@ -11,11 +11,11 @@ use crate::config::target::{CopyFormat, SocketPlace, TargetChoice, TargetKind};
 use crate::deploy::Target;
 use crate::deploy::copy::{self, Account, Copy, FileName, Format, Password};
 use crate::deploy::haproxy::{self, Haproxy, SocketAddress};
-use crate::deploy::hook::Hook;
-use crate::deploy::hook::target::HookTarget;
+use crate::deploy::hook::HookTarget;
 use crate::deploy::nginx::{self, Nginx};
 use crate::deploy::rustls::{self, Rustls};
 use crate::deploy::systemd::{self, Systemd, UnitName};
+use crate::hook::Hook;
 use crate::pipeline::Verification;
 use crate::probe::judge::traffic::Thresholds;
 

@@ -15,7 +15,7 @@ use crate::config::main_settings::MainSettings;
 use crate::config::secret::Secret;
 use crate::config::secret::SecretSource;
 use crate::config::target::TargetChoice;
-use crate::deploy::hook::command::Command;
+use crate::hook::command::Command;
 use crate::model::challenge::ChallengeKind;
 use crate::model::endpoint;
 use crate::model::name::{CertName, Identifier};

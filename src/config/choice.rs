@@ -8,7 +8,7 @@ use url::Url;
 
 use super::secret::SecretSource;
 use crate::acme::MacAlgorithm;
-use crate::deploy::hook::command::Command;
+use crate::hook::command::Command;
 
 /// Why a text is not the value asked for.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]

@@ -11,7 +11,7 @@ use toml_edit::{Document, Item, TableLike, Value};
 use super::choice::ChoiceError;
 use super::file::FileError;
 use super::keys::Keys;
-use crate::deploy::hook::command::Command;
+use crate::hook::command::Command;
 use crate::model::time::Timestamp;
 
 /// A place in a settings file; line and column count from 1.

@@ -10,9 +10,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::choice::{AbsolutePath, ChoiceError};
 use super::file::{self, FileError, Trust};
-use crate::deploy::hook::command::Command;
-use crate::deploy::hook::environment::HookEnv;
-use crate::deploy::hook::{Hook, HookError, capture};
+use crate::hook::command::Command;
+use crate::hook::environment::HookEnv;
+use crate::hook::{Hook, HookError, capture};
 
 /// A secret text of one line: zeroed when dropped, printed as `***`.
 #[derive(Clone, Eq, PartialEq)]

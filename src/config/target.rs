@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::choice::{self, AbsolutePath, ChoiceError};
 use super::keys;
-use crate::deploy::hook::Hook;
-use crate::deploy::hook::command::Command;
+use crate::hook::Hook;
+use crate::hook::command::Command;
 
 mod table;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::hook::HookError;
+use crate::hook::HookError;
 use crate::model::fault::Fault;
 
 /// What a target or its server said, or why it could not be asked.

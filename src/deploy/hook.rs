@@ -1,240 +1,125 @@
-//! The operator's programs, run by argv without a shell in an environment built from nothing.
-//!
-//! A hook may do its worst: hang, fork, ignore signals, print without end. [`run`] returns when
-//! the program itself has ended or its time is over, holds no more than a bounded tail of what
-//! was printed, and leaves nothing of a timed-out or abandoned program behind. What a hook that
-//! ended well left running (a restarted server) is not touched.
+//! A program of the operator as a target.
 
-pub(crate) mod command;
-pub(crate) mod directory;
-pub(crate) mod environment;
-mod output;
-mod process;
-pub(crate) mod target;
+use async_trait::async_trait;
 
-use std::ffi::OsString;
-use std::io;
-use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
-use std::process::ExitStatus;
-use std::time::Duration;
+use super::{Delivery, Target, TargetError, Told};
+use crate::hook::environment::HookEnv;
+use crate::hook::{Hook, run};
+use crate::model::file;
+use crate::model::traffic::Share;
 
-use nix::sys::signal::Signal;
-use thiserror::Error;
-use tokio::time::Instant;
-
-use self::command::Command;
-use self::environment::HookEnv;
-use self::output::Tail;
-use self::process::{End, Process, Streams};
-use crate::model::fault::Fault;
-
-/// A program to run, with its arguments and the time it may take.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Hook {
-    argv: Vec<OsString>,
-    limit: Duration,
-    grace: Duration,
+/// Runs a deploy hook when there is something to put to use, be it new or restored.
+pub(crate) struct HookTarget {
+    hook: Hook,
+    label: String,
 }
 
-impl Hook {
-    const LIMIT: Duration = Duration::from_secs(300);
-    /// Between asking a program to stop and killing it.
-    const GRACE: Duration = Duration::from_secs(10);
-
-    pub(super) fn new(argv: Vec<OsString>) -> Self {
-        Self { argv, limit: Self::LIMIT, grace: Self::GRACE }
-    }
-
-    fn at(path: &Path) -> Self {
-        Self::new(vec![path.into()])
-    }
-
-    /// Sets the time it may take.
-    pub(crate) fn within(self, limit: Duration) -> Self {
-        Self { limit, ..self }
-    }
-
-    /// What it is called as a target: the same whether it stands in `targets`, in `[hooks]`, or in
-    /// a directory.
-    pub(crate) fn label(&self) -> String {
-        let words: Vec<_> = self.argv.iter().map(|word| word.to_string_lossy()).collect();
-        let line = shlex::try_join(words.iter().map(AsRef::as_ref));
-        format!("hook:{}", line.expect("the words of a command hold no NUL"))
-    }
-
-    /// The program as messages name it.
-    pub(crate) fn program(&self) -> String {
-        let program = self.argv.first().map(|program| program.to_string_lossy());
-        program.unwrap_or_default().escape_debug().to_string()
+impl HookTarget {
+    pub(crate) fn new(hook: Hook, label: String) -> Self {
+        Self { hook, label }
     }
 }
 
-impl From<&Command> for Hook {
-    fn from(command: &Command) -> Self {
-        Self::new(command.argv().iter().map(OsString::from).collect())
-    }
-}
-
-/// What a hook that ended well has to tell.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct HookReport {
-    /// The last of what it printed, standard output and error together, safe for a terminal.
-    pub(crate) output: String,
-    pub(crate) took: Duration,
-}
-
-/// Why a program did not do its work; `output` is as in [`HookReport`].
-#[derive(Debug, Error)]
-pub(crate) enum HookError {
-    #[error("{program} does not exist")]
-    Missing { program: String },
-    #[error("{program} is no program and does not begin with `#!` and an interpreter that exists")]
-    NoInterpreter { program: String },
-    #[error("{program} may not be executed")]
-    NotExecutable { program: String },
-    #[error("{program} could not be run")]
-    Start { program: String, source: io::Error },
-    #[error("{program} ended with exit code {code}")]
-    Exited { program: String, code: i32, output: String },
-    #[error("{program} was killed by {signal}")]
-    Killed { program: String, signal: String, output: String },
-    #[error("{program} was stopped because it took longer than {} s", limit.as_secs_f32())]
-    TimedOut { program: String, limit: Duration, output: String },
-    #[error("{program} printed more than {limit} bytes")]
-    TooMuch { program: String, limit: usize },
-}
-
-impl HookError {
-    pub(crate) fn program(&self) -> &str {
-        match self {
-            Self::Missing { program }
-            | Self::NoInterpreter { program }
-            | Self::NotExecutable { program }
-            | Self::Start { program, .. }
-            | Self::Exited { program, .. }
-            | Self::Killed { program, .. }
-            | Self::TimedOut { program, .. }
-            | Self::TooMuch { program, .. } => program,
-        }
+#[async_trait]
+impl Target for HookTarget {
+    fn label(&self) -> &str {
+        &self.label
     }
 
-    /// What it printed before it failed.
-    pub(crate) fn output(&self) -> Option<&str> {
-        match self {
-            Self::Exited { output, .. }
-            | Self::Killed { output, .. }
-            | Self::TimedOut { output, .. } => Some(output),
-            _ => None,
-        }
+    /// Finds out whether the program could be started; what it would do nobody can tell.
+    async fn stage(&self, _: &Delivery) -> Result<(), TargetError> {
+        Ok(self.hook.check()?)
     }
 
-    /// The one thing to do about it, where there is one.
-    pub(crate) fn hint(&self) -> Option<String> {
-        match self {
-            Self::Missing { .. } => {
-                Some(format!("give an absolute path, or a name to be found in {}", HookEnv::PATH))
-            }
-            Self::NoInterpreter { .. } => {
-                Some("let the first line be #!/bin/sh, without a carriage return".to_owned())
-            }
-            Self::NotExecutable { program } => Some(format!("chmod +x {program}")),
-            Self::TimedOut { .. } => Some(
-                "a program that stays must go to the background by itself and redirect its output"
-                    .to_owned(),
-            ),
-            _ => None,
-        }
+    /// Runs it with certbot's environment and ours; everything else stands in `meta.json`.
+    async fn activate(&self, delivery: &Delivery, _: Share) -> Result<Told, TargetError> {
+        let env = HookEnv::new()
+            .certificate(&delivery.name, &delivery.live_dir)
+            .generation(delivery.generation.number(), &delivery.fingerprint.to_string())
+            .renewed(&delivery.identifiers)
+            .json(&delivery.live_dir.join(file::META));
+        let report = run(&self.hook, &env).await?;
+        Ok(Told { output: report.output })
     }
-
-    pub(crate) fn fault(&self) -> Fault {
-        match self {
-            Self::Missing { .. }
-            | Self::NoInterpreter { .. }
-            | Self::NotExecutable { .. }
-            | Self::TooMuch { .. } => Fault::Permanent,
-            Self::Start { .. }
-            | Self::Exited { .. }
-            | Self::Killed { .. }
-            | Self::TimedOut { .. } => Fault::Passing,
-        }
-    }
-
-    fn from_start(hook: &Hook, source: io::Error) -> Self {
-        let program = hook.program();
-        let path = hook.argv.first().map(Path::new);
-        let is_there = path.is_some_and(|path| path.is_absolute() && path.exists());
-        match source.kind() {
-            io::ErrorKind::NotFound if is_there => Self::NoInterpreter { program },
-            io::ErrorKind::NotFound => Self::Missing { program },
-            io::ErrorKind::PermissionDenied => Self::NotExecutable { program },
-            _ if source.raw_os_error() == Some(nix::errno::Errno::ENOEXEC as i32) => {
-                Self::NoInterpreter { program }
-            }
-            _ => Self::Start { program, source },
-        }
-    }
-
-    /// `None` for the one status that is success.
-    fn from_status(hook: &Hook, status: ExitStatus, output: &str) -> Option<Self> {
-        let (program, output) = (hook.program(), output.to_owned());
-        match (status.code(), status.signal()) {
-            (Some(0), _) => None,
-            (Some(code), _) => Some(Self::Exited { program, code, output }),
-            (None, number) => {
-                let number = number.unwrap_or_default();
-                let name = Signal::try_from(number).map(Signal::as_str);
-                let signal = name.map_or_else(|_| format!("signal {number}"), str::to_owned);
-                Some(Self::Killed { program, signal, output })
-            }
-        }
-    }
-}
-
-/// Runs a hook to its end, in `/`, with nothing on standard input, as the leader of a process
-/// group of its own. The umask is the agent's own: what a hook creates is private unless it says
-/// otherwise.
-///
-/// At the limit the whole group is asked to stop, then killed; dropping the future kills it at
-/// once. Anything but exit code 0 is an error.
-pub(crate) async fn run(hook: &Hook, env: &HookEnv) -> Result<HookReport, HookError> {
-    let begun = Instant::now();
-    let (end, tail) = carry_out(hook, env, Streams::Both).await?;
-    let output = tail.into_printable();
-    match end {
-        End::TimedOut => {
-            Err(HookError::TimedOut { program: hook.program(), limit: hook.limit, output })
-        }
-        End::Exited(status) => match HookError::from_status(hook, status, &output) {
-            Some(error) => Err(error),
-            None => Ok(HookReport { output, took: begun.elapsed() }),
-        },
-    }
-}
-
-/// Runs a program for what it prints on standard output, such as a secret.
-///
-/// As [`run`], but the errors hold nothing of the output, and more than a little is an error.
-pub(crate) async fn capture(hook: &Hook, env: &HookEnv) -> Result<Vec<u8>, HookError> {
-    let program = hook.program();
-    let (end, tail) = carry_out(hook, env, Streams::OutputOnly).await?;
-    match end {
-        End::TimedOut => {
-            Err(HookError::TimedOut { program, limit: hook.limit, output: String::new() })
-        }
-        End::Exited(status) => match HookError::from_status(hook, status, "") {
-            Some(error) => Err(error),
-            None => tail.into_whole().ok_or(HookError::TooMuch { program, limit: Tail::LIMIT }),
-        },
-    }
-}
-
-async fn carry_out(hook: &Hook, env: &HookEnv, streams: Streams) -> Result<(End, Tail), HookError> {
-    let process = Process::start(&hook.argv, env, streams)
-        .map_err(|source| HookError::from_start(hook, source))?;
-    let ended = process.finish(hook.limit, hook.grace).await;
-    ended.map_err(|source| HookError::Start { program: hook.program(), source })
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::certificate::{Chain, Fingerprint};
+    use crate::deploy::conformance::{Bed, Rack, conforms};
+    use crate::hook::tests::Programs;
+
+    /// A hook that copies what is live, as one for a server elsewhere does.
+    struct Copier(Programs);
+
+    impl Copier {
+        #[expect(clippy::disallowed_methods, reason = "sets the stage for a test")]
+        fn set_mode(&self, mode: u32) {
+            fs::set_permissions(self.0.path("hook"), Permissions::from_mode(mode)).unwrap();
+        }
+    }
+
+    #[async_trait]
+    impl Bed for Copier {
+        async fn served(&mut self) -> Option<Fingerprint> {
+            let pem = fs::read(self.0.path("served.pem")).ok()?;
+            Some(Chain::parse(&pem).unwrap().fingerprint())
+        }
+
+        fn watched(&self) -> Vec<PathBuf> {
+            vec![self.0.path("served.pem")]
+        }
+
+        async fn damage(&mut self) {
+            self.set_mode(0o644);
+        }
+
+        async fn mend(&mut self) {
+            self.set_mode(0o755);
+        }
+
+        async fn hang(&mut self) -> bool {
+            self.0.add("hangs", "644", "");
+            true
+        }
+
+        #[expect(clippy::disallowed_methods, reason = "sets the stage for a test")]
+        async fn resume(&mut self) {
+            fs::remove_file(self.0.path("hangs")).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn it_keeps_the_contract() {
+        let (rack, programs) = (Rack::new(&["a.example"]), Programs::new());
+        let hook = programs.script(
+            "[ ! -e hangs ] || sleep 1000\ncat $ACMEAGENT_LIVE_DIR/fullchain.pem >served.pem",
+        );
+        let target = HookTarget::new(hook.within(Duration::from_secs(2)), "hook:copier".to_owned());
+        let mut bed = Copier(programs);
+        target.activate(&rack.old, Share::ALL).await.unwrap();
+        conforms(&target, &mut bed, &rack).await;
+    }
+
+    #[tokio::test]
+    async fn it_is_told_what_hooks_were_always_told() {
+        let (rack, programs) = (Rack::new(&["a.example", "b.example"]), Programs::new());
+        let hook = programs.script("env | grep -E '^(ACMEAGENT|RENEWED)_' | sort");
+        let target = HookTarget::new(hook, "hook".to_owned());
+        let told = target.activate(&rack.new, Share::ALL).await.unwrap();
+        let live = rack.new.live_dir.display();
+        let expected = format!(
+            "ACMEAGENT_FINGERPRINT={}\nACMEAGENT_GENERATION=2\nACMEAGENT_JSON={live}/meta.json\n\
+             ACMEAGENT_LIVE_DIR={live}\nACMEAGENT_NAME=a.example\n\
+             RENEWED_DOMAINS=a.example b.example\nRENEWED_LINEAGE={live}\n",
+            rack.new.fingerprint
+        );
+        assert_eq!(told.output, expected);
+    }
+}

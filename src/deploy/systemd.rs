@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use thiserror::Error;
 
-use super::hook::environment::HookEnv;
-use super::hook::{Hook, HookError, run};
 use super::{Delivery, Target, TargetError, Told};
+use crate::hook::environment::HookEnv;
+use crate::hook::{Hook, HookError, run};
 use crate::model::traffic::Share;
 
 /// What systemd calls a unit; never an option, never a pattern.
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use crate::certificate::{Chain, Fingerprint};
     use crate::deploy::conformance::{Bed, Rack, conforms};
-    use crate::deploy::hook::tests::Programs;
+    use crate::hook::tests::Programs;
 
     #[test]
     fn names_of_units() {

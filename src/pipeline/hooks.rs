@@ -1,9 +1,9 @@
 //! Which programs of the operator run when, and what they are told.
 
-use crate::deploy::hook::command::Command;
-use crate::deploy::hook::directory::{DirectoryError, directory};
-use crate::deploy::hook::environment::HookEnv;
-use crate::deploy::hook::{Hook, HookError, HookReport, run};
+use crate::hook::command::Command;
+use crate::hook::directory::{DirectoryError, directory};
+use crate::hook::environment::HookEnv;
+use crate::hook::{Hook, HookError, HookReport, run};
 use crate::model::name::Identifier;
 use crate::store::layout::{HookKind, Layout};
 

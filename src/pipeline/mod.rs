@@ -30,7 +30,7 @@ use crate::acme::Profile;
 use crate::certificate::{KeyType, Roots};
 use crate::challenge::Http01;
 use crate::deploy::Target;
-use crate::deploy::hook::command::Command;
+use crate::hook::command::Command;
 use crate::model::challenge::ChallengeKind;
 use crate::model::event::{Event, Phase, Sink};
 use crate::model::generation::Generation;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Cause, Run};
 use crate::certificate::Fingerprint;
-use crate::deploy::hook::target::HookTarget;
+use crate::deploy::hook::HookTarget;
 use crate::deploy::{Delivery, Target};
 use crate::model::generation::Generation;
 use crate::model::name::CertName;

@@ -6,7 +6,6 @@
 //! all of it is bounded in size and in time.
 
 pub(crate) mod cells;
-pub(crate) mod dns;
 pub(crate) mod handshake;
 pub(crate) mod judge;
 pub(crate) mod look;

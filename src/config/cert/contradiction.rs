@@ -10,7 +10,7 @@ use crate::config::keys;
 use crate::config::reader::{ConfigError, Section};
 use crate::config::rollout;
 use crate::config::target::TargetChoice;
-use crate::deploy::hook::Hook;
+use crate::hook::Hook;
 use crate::model::name::Identifier;
 
 /// Settings that are each well-formed but cannot hold together.

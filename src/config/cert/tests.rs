@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::acme::MacAlgorithm;
 use crate::config::choice::CaName;
-use crate::deploy::hook::command::Command;
+use crate::hook::command::Command;
 use crate::model::endpoint::Endpoint;
 use crate::model::time::Timestamp;
 use crate::schedule::rollout::Wave;

@@ -13,7 +13,7 @@ use crate::config::choice::{Eab, OnBadName};
 use crate::config::keys::CERT_TABLES;
 use crate::config::secret::SecretSource;
 use crate::config::verify::Verify;
-use crate::deploy::hook::command::Command;
+use crate::hook::command::Command;
 use crate::schedule::rollout::Settings as Rollout;
 
 /// Writes settings plainly: what shapes the certificate always, the rest where it was chosen.

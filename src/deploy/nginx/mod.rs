@@ -20,9 +20,9 @@ use self::configuration::Configuration;
 use self::process::Master;
 use self::program::{Compiled, Tested};
 use self::reload::Unserved;
-use super::hook::HookError;
 use super::mention::Part;
 use super::{Delivery, Target, TargetError, Told, files, readable};
+use crate::hook::HookError;
 use crate::model::endpoint::Endpoint;
 use crate::model::traffic::Share;
 

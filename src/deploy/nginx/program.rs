@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Settings;
-use crate::deploy::hook::environment::HookEnv;
-use crate::deploy::hook::{Hook, HookError, run};
+use crate::hook::environment::HookEnv;
+use crate::hook::{Hook, HookError, run};
 
 /// How long it may take to answer: it looks up the names of upstream servers.
 const PATIENCE: Duration = Duration::from_secs(10);

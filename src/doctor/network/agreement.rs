@@ -5,10 +5,8 @@ use std::net::IpAddr;
 use futures_util::future::{join, join_all};
 
 use crate::agent::audit::Findings;
+use crate::dns::{AskError, Code, Data, Heard, Kind, Name, Resolvers, Zone, ZoneError, shown};
 use crate::model::finding::Severity;
-use crate::probe::dns::{
-    AskError, Code, Data, Heard, Kind, Name, Resolvers, Zone, ZoneError, shown,
-};
 
 /// Why a server is no help.
 #[derive(Clone, Debug, Eq, PartialEq)]

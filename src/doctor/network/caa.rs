@@ -6,9 +6,9 @@ use super::issuers::{self, Verdict, Wish};
 use super::lookup::{self, Standing};
 use super::{Ca, Subject};
 use crate::agent::audit::Findings;
+use crate::dns::{self, Data, Kind, Name, Property, Resolvers, shown};
 use crate::model::finding::Severity;
 use crate::model::name::DnsName;
-use crate::probe::dns::{self, Data, Kind, Name, Property, Resolvers, shown};
 
 /// The records that count for a name, and where they stand.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,7 +1,7 @@
 //! Who may issue, as CAA records say it (RFC 8659 §4, RFC 8657). Pure.
 
+use crate::dns::Property;
 use crate::model::challenge::ChallengeKind;
-use crate::probe::dns::Property;
 
 /// What would be asked of a CA.
 #[derive(Clone, Copy, Debug)]

@@ -6,8 +6,8 @@ use futures_util::future::join_all;
 
 use super::Subject;
 use crate::agent::audit::Findings;
+use crate::dns::{Answer, AskError, Code, Data, Kind, Manner, Name, Resolvers, shown};
 use crate::model::finding::Severity;
-use crate::probe::dns::{Answer, AskError, Code, Data, Kind, Manner, Name, Resolvers, shown};
 
 /// How a name stands in the DNS.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -27,10 +27,10 @@ use crate::agent::Agent;
 use crate::agent::audit::Findings;
 use crate::config::cert::CertSettings;
 use crate::config::choice::CaChoice;
+use crate::dns::{self, Kind, Resolvers};
 use crate::model::challenge::ChallengeKind;
 use crate::model::finding::{Finding, Severity};
 use crate::model::name::{DnsName, Identifier};
-use crate::probe::dns::{self, Kind, Resolvers};
 use lookup::Standing;
 
 /// So many identifiers are looked at together: each may take dozens of sockets.

@@ -12,11 +12,11 @@ use super::reach::{self, Seen};
 use super::{Ca, Subject};
 use crate::agent::audit::Findings;
 use crate::config::cert::CertSettings;
+use crate::dns::{self, AskError, Code, Data, Name, Property};
 use crate::doctor::Patient;
 use crate::model::challenge::ChallengeKind::{self, Dns01, Http01, TlsAlpn01};
 use crate::model::finding::Severity::{self, Critical, Ok as Fine, Warning};
 use crate::model::name::{CertName, Identifier};
-use crate::probe::dns::{self, AskError, Code, Data, Name, Property};
 
 /// Severity, reason, and part of the message.
 type Told = (Severity, &'static str, &'static str);

@@ -14,20 +14,20 @@ use super::*;
 use crate::model::name::{CertName, Identifier};
 
 /// A directory with programs in it.
-pub(in crate::deploy) struct Programs(TempDir);
+pub(crate) struct Programs(TempDir);
 
 impl Programs {
-    pub(in crate::deploy) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    pub(in crate::deploy) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// Writes a program by another process: a descriptor open for writing here could be inherited
     /// by a child of a neighbouring test just now, and the kernel runs no file open for writing.
-    pub(in crate::deploy) fn add(&self, name: &str, mode: &str, text: &str) -> Hook {
+    pub(crate) fn add(&self, name: &str, mode: &str, text: &str) -> Hook {
         let path = self.path(name);
         let mut install = Program::new("install")
             .args(["-m", mode, "/dev/stdin"])
@@ -40,7 +40,7 @@ impl Programs {
         Hook::at(&path)
     }
 
-    pub(in crate::deploy) fn script(&self, text: &str) -> Hook {
+    pub(crate) fn script(&self, text: &str) -> Hook {
         self.add("hook", "755", &format!("#!/bin/sh\ncd '{}'\n{text}\n", self.0.path().display()))
     }
 
@@ -321,4 +321,27 @@ fn a_directory_that_others_may_write_is_refused() {
     elsewhere.add("target", "777", "#!/bin/sh\n");
     std::os::unix::fs::symlink(elsewhere.path("target"), programs.path("link")).unwrap();
     assert!(matches!(check(), Err(DirectoryError::Mode { path, .. }) if path.ends_with("target")));
+}
+
+#[test]
+fn programs_are_found_as_they_will_be() {
+    let programs = Programs::new();
+    programs.add("plain", "644", "#!/bin/sh\n");
+    programs.add("good", "755", "#!/bin/sh\n");
+    let at = |name: &str| programs.path(name).display().to_string();
+    let table = [
+        (at("good"), None),
+        ("sh".to_owned(), None),
+        (at("plain"), Some("may not be executed")),
+        (at(""), Some("may not be executed")),
+        (at("gone"), Some("does not exist")),
+        ("no-such-program".to_owned(), Some("does not exist")),
+    ];
+    for (program, expected) in table {
+        let hook = Hook::from(&Command::new(vec![program.clone()]).unwrap());
+        let error = hook.check().err().map(|error| error.to_string());
+        let ends = |end: &str| error.as_ref().is_some_and(|error| error.ends_with(end));
+        assert_eq!(error.is_some(), expected.is_some(), "{program}");
+        assert!(expected.is_none_or(ends), "{program} {error:?}");
+    }
 }
