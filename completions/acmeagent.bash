@@ -228,12 +228,16 @@ _acmeagent() {
             return 0
             ;;
         acmeagent__subcmd__account)
-            opts="-m -q -v -h --ca --server --staging --ca-root --eab-kid --eab-hmac-key --eab-hmac-key-file --email --agree-tos --home --json --quiet --verbose --color --help show register rotate-key deactivate"
+            opts="-m -q -v -h --until --ca --server --staging --ca-root --eab-kid --eab-hmac-key --eab-hmac-key-file --email --agree-tos --home --json --quiet --verbose --color --help show register rotate-key deactivate dns-record"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ca)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -394,7 +398,7 @@ _acmeagent() {
             return 0
             ;;
         acmeagent__subcmd__drill__subcmd__ca)
-            opts="-q -v -h --listen --http-01-port --tls-alpn-01-port --behaviour --home --json --quiet --verbose --color --help"
+            opts="-q -v -h --listen --http-01-port --tls-alpn-01-port --dns-server --behaviour --home --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -409,6 +413,10 @@ _acmeagent() {
                     return 0
                     ;;
                 --tls-alpn-01-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dns-server)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -932,7 +940,7 @@ _acmeagent() {
             return 0
             ;;
         acmeagent__subcmd__issue)
-            opts="-d -m -w -q -v -h --domains --domain --cert-name --dry-run --force-renewal --force --ca --server --staging --ca-root --eab-kid --eab-hmac-key --eab-hmac-key-file --email --agree-tos --preferred-profile --profile --required-profile --preferred-chain --challenge --webroot --standalone --http-01-address --http-01-port --tls-alpn-01-port --key-type --reuse-key --new-key --target --verify --pre-hook --deploy-hook --post-hook --home --json --quiet --verbose --color --help"
+            opts="-d -m -w -q -v -h --domains --domain --cert-name --dry-run --force-renewal --force --ca --server --staging --ca-root --eab-kid --eab-hmac-key --eab-hmac-key-file --email --agree-tos --preferred-profile --profile --required-profile --preferred-chain --challenge --webroot --standalone --http-01-address --http-01-port --tls-alpn-01-port --dns --dns-credentials --dns-propagation-timeout --manual-auth-hook --manual-cleanup-hook --key-type --reuse-key --new-key --target --verify --pre-hook --deploy-hook --post-hook --home --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1023,6 +1031,26 @@ _acmeagent() {
                     return 0
                     ;;
                 --tls-alpn-01-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dns-credentials)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dns-propagation-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --manual-auth-hook)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --manual-cleanup-hook)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

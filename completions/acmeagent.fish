@@ -59,11 +59,16 @@ complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -s m -l email
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l profile -l preferred-profile -d 'Certificate profile to ask for, if the CA offers it (as in shortlived)' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l required-profile -d 'Certificate profile to ask for; without it nothing is ordered' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l preferred-chain -d 'Take the chain with an issuer of this common name, if the CA has one' -r
-complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l challenge -d 'Challenge type: http-01 or tls-alpn-01 (default http-01; repeat in order of preference)' -r
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l challenge -d 'Challenge type: http-01, tls-alpn-01, dns-01, dns-account-01 or dns-persist-01 (default http-01, with --dns dns-01; repeat in order of preference)' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -s w -l webroot -d 'Answer http-01 by files in this directory, which a web server serves on port 80' -r -F
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l http-01-address -d 'Address to listen on (default: all)' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l http-01-port -d 'Port to listen on for http-01 (default 80)' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l tls-alpn-01-port -d 'Port to listen on for tls-alpn-01 (default 443)' -r
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l dns -d 'Who edits the DNS: rfc2136, exec:COMMAND, acme.sh:dns_NAME, lego-exec:COMMAND, httpreq:URL, acme-dns:URL, a company such as cloudflare, or a [[dns]] of the settings (repeat)' -r
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l dns-credentials -d 'File with what they must be told, lines of NAME = "text"; for nobody else to read (mode 0600)' -r -F
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l dns-propagation-timeout -d 'How long name servers may take to show a record (default 5m); 0s asks none of them' -r
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l manual-auth-hook -d 'Program written for certbot\'s flag of that name, to put a record into the DNS' -r
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l manual-cleanup-hook -d 'Program written for certbot\'s flag of that name, to remove the record' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l key-type -d 'Kind of key: p256, p384, rsa2048, rsa3072 or rsa4096 (default p256)' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l target -d 'Put the certificate to use there: nginx, haproxy:SOCKET, rustls:SOCKET, copy:DIR, systemd:UNIT, hook:COMMAND, or a [[target]] of the settings (repeat, in order)' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand issue" -l verify -d 'Look there whether the new certificate is served, and put the old one back if it is not (repeat; smtp://, imap:// or postgres:// before HOST:PORT where TLS does not come first)' -r
@@ -247,6 +252,7 @@ complete -c acmeagent -n "__fish_acmeagent_using_subcommand delete" -l json -d '
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand delete" -s q -l quiet -d 'Say nothing but errors'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand delete" -s v -l verbose -d 'Say more: each step and how long it took'
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand delete" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand account" -l until -d 'For dns-record: until when the record is to be good (default: for good)' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand account" -l ca -d 'Name of the CA: a built-in one, a [[ca]] of the settings, or `embedded` to try things out' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand account" -l server -d 'The CA\'s directory URL, or a name as for --ca' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand account" -l ca-root -d 'Root certificate of the CA\'s own HTTPS, instead of the system\'s roots' -r -F
@@ -277,6 +283,7 @@ complete -c acmeagent -n "__fish_acmeagent_using_subcommand drill; and not __fis
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand drill; and __fish_seen_subcommand_from ca" -l listen -d 'Where to listen (loopback only)' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand drill; and __fish_seen_subcommand_from ca" -l http-01-port -d 'Port http-01 validation connects to' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand drill; and __fish_seen_subcommand_from ca" -l tls-alpn-01-port -d 'Port tls-alpn-01 validation connects to' -r
+complete -c acmeagent -n "__fish_acmeagent_using_subcommand drill; and __fish_seen_subcommand_from ca" -l dns-server -d 'Name server to ask, by TCP, for the records of dns-01, dns-account-01 and dns-persist-01' -r
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand drill; and __fish_seen_subcommand_from ca" -l behaviour -d 'Behave as this file says, not only as the RFCs ask; an example is below' -r -F
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand drill; and __fish_seen_subcommand_from ca" -l home -d 'Directory of settings and certificates' -r -F
 complete -c acmeagent -n "__fish_acmeagent_using_subcommand drill; and __fish_seen_subcommand_from ca" -l color -d 'When to colour messages' -r -f -a "auto\t''

@@ -15,7 +15,6 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -24,15 +23,18 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use self::command::Command;
+use self::directory::DirectoryError;
 use self::environment::HookEnv;
 use self::output::Tail;
-use self::process::{End, Process, Streams};
+use self::process::{End, Printed, Process, Streams};
 use crate::model::fault::Fault;
 
 /// A program to run, with its arguments and the time it may take.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Hook {
     argv: Vec<OsString>,
+    /// What messages call it, where that is not the program of `argv`.
+    name: Option<PathBuf>,
     limit: Duration,
     grace: Duration,
 }
@@ -43,7 +45,7 @@ impl Hook {
     const GRACE: Duration = Duration::from_secs(10);
 
     pub(super) fn new(argv: Vec<OsString>) -> Self {
-        Self { argv, limit: Self::LIMIT, grace: Self::GRACE }
+        Self { argv, name: None, limit: Self::LIMIT, grace: Self::GRACE }
     }
 
     fn at(path: &Path) -> Self {
@@ -53,6 +55,17 @@ impl Hook {
     /// Sets the time it may take.
     pub(crate) fn within(self, limit: Duration) -> Self {
         Self { limit, ..self }
+    }
+
+    /// Sets what messages call it: a script that a shell is told to read.
+    pub(crate) fn called(self, name: &Path) -> Self {
+        Self { name: Some(name.to_owned()), ..self }
+    }
+
+    /// Adds arguments.
+    pub(crate) fn with(mut self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.argv.extend(arguments.into_iter().map(Into::into));
+        self
     }
 
     /// What it is called as a target: the same whether it stands in `targets`, in `[hooks]`, or in
@@ -65,8 +78,9 @@ impl Hook {
 
     /// The program as messages name it.
     pub(crate) fn program(&self) -> String {
-        let program = self.argv.first().map(|program| program.to_string_lossy());
-        program.unwrap_or_default().escape_debug().to_string()
+        let name = self.name.as_deref().map(Path::as_os_str);
+        let program = name.or(self.argv.first().map(OsString::as_os_str)).unwrap_or_default();
+        program.to_string_lossy().escape_debug().to_string()
     }
 
     /// Refuses a program that is not there or may not be executed, as the kernel would.
@@ -122,6 +136,8 @@ pub(crate) enum HookError {
     TimedOut { program: String, limit: Duration, output: String },
     #[error("{program} printed more than {limit} bytes")]
     TooMuch { program: String, limit: usize },
+    #[error("{program} is not run, as others may change it: {why}")]
+    Unsafe { program: String, why: Box<DirectoryError> },
 }
 
 impl HookError {
@@ -134,7 +150,8 @@ impl HookError {
             | Self::Exited { program, .. }
             | Self::Killed { program, .. }
             | Self::TimedOut { program, .. }
-            | Self::TooMuch { program, .. } => program,
+            | Self::TooMuch { program, .. }
+            | Self::Unsafe { program, .. } => program,
         }
     }
 
@@ -151,6 +168,9 @@ impl HookError {
     /// The one thing to do about it, where there is one.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
+            Self::Missing { program } if program.starts_with('/') => {
+                Some("correct its path, or install it".to_owned())
+            }
             Self::Missing { .. } => {
                 Some(format!("give an absolute path, or a name to be found in {}", HookEnv::PATH))
             }
@@ -162,6 +182,7 @@ impl HookError {
                 "a program that stays must go to the background by itself and redirect its output"
                     .to_owned(),
             ),
+            Self::Unsafe { why, .. } => why.hint(),
             _ => None,
         }
     }
@@ -171,7 +192,8 @@ impl HookError {
             Self::Missing { .. }
             | Self::NoInterpreter { .. }
             | Self::NotExecutable { .. }
-            | Self::TooMuch { .. } => Fault::Permanent,
+            | Self::TooMuch { .. }
+            | Self::Unsafe { .. } => Fault::Permanent,
             Self::Start { .. }
             | Self::Exited { .. }
             | Self::Killed { .. }
@@ -194,9 +216,13 @@ impl HookError {
         }
     }
 
-    /// `None` for the one status that is success.
-    fn from_status(hook: &Hook, status: ExitStatus, output: &str) -> Option<Self> {
+    /// `None` for the one end that is success.
+    fn from_end(hook: &Hook, end: &End, output: &str) -> Option<Self> {
         let (program, output) = (hook.program(), output.to_owned());
+        let status = match end {
+            End::TimedOut => return Some(Self::TimedOut { program, limit: hook.limit, output }),
+            End::Exited(status) => status,
+        };
         match (status.code(), status.signal()) {
             (Some(0), _) => None,
             (Some(code), _) => Some(Self::Exited { program, code, output }),
@@ -218,37 +244,51 @@ impl HookError {
 /// once. Anything but exit code 0 is an error.
 pub(crate) async fn run(hook: &Hook, env: &HookEnv) -> Result<HookReport, HookError> {
     let begun = Instant::now();
-    let (end, tail) = carry_out(hook, env, Streams::Both).await?;
-    let output = tail.into_printable();
-    match end {
-        End::TimedOut => {
-            Err(HookError::TimedOut { program: hook.program(), limit: hook.limit, output })
-        }
-        End::Exited(status) => match HookError::from_status(hook, status, &output) {
-            Some(error) => Err(error),
-            None => Ok(HookReport { output, took: begun.elapsed() }),
-        },
+    let (end, printed) = carry_out(hook, env, Streams::Both).await?;
+    let output = printed.output.into_printable(&env.unspeakable());
+    match HookError::from_end(hook, &end, &output) {
+        Some(error) => Err(error),
+        None => Ok(HookReport { output, took: begun.elapsed() }),
     }
+}
+
+/// Runs a program for what it prints on standard output, and for what it says on standard error.
+///
+/// As [`run`], but the errors hold only what was said, and more than a little is an error.
+pub(crate) async fn consult(
+    hook: &Hook,
+    env: &HookEnv,
+) -> Result<(Vec<u8>, HookReport), HookError> {
+    let begun = Instant::now();
+    let (end, printed) = carry_out(hook, env, Streams::Apart).await?;
+    let output = printed.errors.into_printable(&env.unspeakable());
+    if let Some(error) = HookError::from_end(hook, &end, &output) {
+        return Err(error);
+    }
+    let too_much = || HookError::TooMuch { program: hook.program(), limit: Tail::LIMIT };
+    let answer = printed.output.into_whole().ok_or_else(too_much)?;
+    Ok((answer, HookReport { output, took: begun.elapsed() }))
 }
 
 /// Runs a program for what it prints on standard output, such as a secret.
 ///
 /// As [`run`], but the errors hold nothing of the output, and more than a little is an error.
 pub(crate) async fn capture(hook: &Hook, env: &HookEnv) -> Result<Vec<u8>, HookError> {
-    let program = hook.program();
-    let (end, tail) = carry_out(hook, env, Streams::OutputOnly).await?;
-    match end {
-        End::TimedOut => {
-            Err(HookError::TimedOut { program, limit: hook.limit, output: String::new() })
-        }
-        End::Exited(status) => match HookError::from_status(hook, status, "") {
-            Some(error) => Err(error),
-            None => tail.into_whole().ok_or(HookError::TooMuch { program, limit: Tail::LIMIT }),
-        },
+    let (end, printed) = carry_out(hook, env, Streams::OutputOnly).await?;
+    match HookError::from_end(hook, &end, "") {
+        Some(error) => Err(error),
+        None => printed
+            .output
+            .into_whole()
+            .ok_or_else(|| HookError::TooMuch { program: hook.program(), limit: Tail::LIMIT }),
     }
 }
 
-async fn carry_out(hook: &Hook, env: &HookEnv, streams: Streams) -> Result<(End, Tail), HookError> {
+async fn carry_out(
+    hook: &Hook,
+    env: &HookEnv,
+    streams: Streams,
+) -> Result<(End, Printed), HookError> {
     let process = Process::start(&hook.argv, env, streams)
         .map_err(|source| HookError::from_start(hook, source))?;
     let ended = process.finish(hook.limit, hook.grace).await;

@@ -62,6 +62,19 @@
 //! `reload/` is the other end of the target `rustls`: a crate of its own that servers link, without a
 //! line of this one. What the two agree on is `reload/SOCKET.md`.
 //!
+//! # In the DNS
+//! `challenge::dns01` is split along what changes: a `Zone` edits records at one provider and knows
+//! nothing else; `Dns` finds the zone that must be written, aliases followed, writes each zone's
+//! records together, and waits until every server of the zone shows them. What is written is
+//! remembered in the store before it is written, so that a run that was cut off leaves nothing
+//! behind for good.
+//!
+//! # When a challenge type does not work
+//! What is certain to fail is found before an order is opened (`pipeline::selftest`) and left out.
+//! What cannot be presented is replaced in the same authorization, what the CA did not believe in
+//! another order, counted and allowed like any (`pipeline::fallback`). Each type has one chance in a
+//! run; how a generation was proven, and after what, stands in its `meta.json`.
+//!
 //! # Not too often, not too late
 //! `schedule::budget` models what a CA allows as buckets; `store::ledger` remembers what was taken
 //! from them, shared by all processes and synced before an order is sent. An order that would
@@ -85,9 +98,9 @@
 //! # Where things are said once
 //! Paths in `store::layout`, CAs in `acme::ca`, their limits in `schedule::limits`, exit codes in
 //! `cli::exit`, the command line in `cli::args`, the keys of the settings in `config::keys`, from
-//! settings to targets in `agent::targets`, the environment of hooks in `hook`, what holds a
-//! deploy back in `agent::plan::hold`, what is wrong with a served certificate in
-//! `probe::judge::flaws`.
+//! settings to targets in `agent::targets`, and to DNS providers in `agent::zones`, the environment
+//! of hooks in `hook`, what holds a deploy back in `agent::plan::hold`, what is wrong with a served
+//! certificate in `probe::judge::flaws`.
 
 mod acme;
 mod agent;

@@ -180,7 +180,7 @@ fn what_cannot_be_proved_or_had() {
         (
             &["issue", "--ca", "embedded", "-d", "*.x.example"],
             2,
-            &["*.x.example", "http-01", "hint: ", "dns-01"],
+            &["*.x.example", "http-01", "hint: ", "--dns PROVIDER"],
         ),
         (
             &["issue", "--ca", "embedded", "-d", "127.0.0.1", "--challenge", "dns-01"],

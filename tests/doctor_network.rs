@@ -135,8 +135,16 @@ fn servers_that_lag_are_lame_or_are_missing() {
     patients.add("a", "\"a.lag.example\"", "");
     patients.add("alias", "\"alias.lag.example\"", "");
     patients.add("same", "\"same.lag.example\"", "");
-    patients.add("wild", "\"*.a.lag.example\"", "[challenge]\ntypes = [\"dns-01\"]");
-    patients.add("long", "\"*.long.lag.example\"", "[challenge]\ntypes = [\"dns-01\"]");
+    patients.add(
+        "wild",
+        "\"*.a.lag.example\"",
+        "[challenge]\ntypes = [\"dns-01\"]\ndns = [\"exec:true\"]",
+    );
+    patients.add(
+        "long",
+        "\"*.long.lag.example\"",
+        "[challenge]\ntypes = [\"dns-01\"]\ndns = [\"exec:true\"]",
+    );
     patients.add("walled", "\"www.walled.example\"", "");
     let lagging = [
         "lagging",
@@ -217,7 +225,11 @@ fn names_that_lead_nowhere_and_broken_signatures() {
     }
     patients.add("www", "\"www.broken.example\"", "");
     patients.add("nowhere", "\"www.nowhere.test\"", "");
-    patients.add("wild", "\"*.broken.example\"", "[challenge]\ntypes = [\"dns-01\"]");
+    patients.add(
+        "wild",
+        "\"*.broken.example\"",
+        "[challenge]\ntypes = [\"dns-01\"]\ndns = [\"exec:true\"]",
+    );
     patients.finds("missing", &[&["CRITICAL | dns", "missing.plain.example does not exist"]]);
     patients.finds("empty", &[&["CRITICAL | dns", "empty.plain.example has no address"]]);
     let alias = "alias.plain.example, an alias of missing.plain.example, does not exist";
@@ -300,7 +312,11 @@ fn caa_records_that_forbid() {
     for name in ["fine", "others", "others-too", "account", "ours", "methods", "critical"] {
         patients.add(name, &format!("\"deep.{name}.caa.example\""), "");
     }
-    patients.add("wild", "\"*.fine.caa.example\"", "[challenge]\ntypes = [\"dns-01\"]");
+    patients.add(
+        "wild",
+        "\"*.fine.caa.example\"",
+        "[challenge]\ntypes = [\"dns-01\"]\ndns = [\"exec:true\"]",
+    );
     patients.add("alias", "\"others-too.caa.example\"", "");
     let forbids = |owner: &str| format!("CAA of {owner}.example forbids");
     let ours = format!("\"drill-ca.example; accounturi={account}\"");

@@ -6,9 +6,11 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use crate::need;
-use crate::support::agent::Agent;
+use crate::support::agent::{Agent, Ran};
 use crate::support::ca::Ca;
 use crate::support::clock::Clock;
+use crate::support::network::Network;
+use crate::support::nginx::Nginx;
 
 #[test]
 fn a_behaviour_that_is_not_understood_is_named_with_its_line() {
@@ -34,6 +36,28 @@ fn what_is_paused_is_issued_once_it_no_longer_is() {
     ca.manage("unpause", Some(json!({ "identifiers": ["a.example"] })));
     let _ = agent.run(&["issue", "-d", "a.example"]).exits(0);
     assert_eq!((ca.asked("a.example"), ca.issued()), (2, 1));
+}
+
+#[test]
+fn redirects_are_followed_to_where_a_public_ca_would_go() {
+    need!("nginx", "ip", "unshare", "nsenter");
+    let Some(network) = Network::with(&[], "127.0.0.1") else { return };
+    let ca = Ca::start_in(&network);
+    let (http, tls) = (ca.http_port, ca.tls_port);
+    // To another path, then to the other port, of which names know nothing.
+    let servers = |folder: &str| {
+        format!(
+            "server {{ listen 127.0.0.1:{http};\n\
+             location /.well-known/acme-challenge/ {{ return 301 /moved$uri; }}\n\
+             location /moved/ {{ rewrite ^/moved(.*)$ http://$host:443$1 redirect; }} }}\n\
+             server {{ listen 127.0.0.1:{tls}; root {folder}/html; }}\n"
+        )
+    };
+    let nginx = Nginx::in_network(&network, servers);
+    let (agent, root) = (ca.agent(), nginx.webroot.to_str().unwrap());
+    let issue = ["issue", "-d", "a.example", "--challenge", "http-01", "--webroot", root];
+    let _ = Ran::of(network.command(&agent.command(&issue)).output().unwrap()).exits(0);
+    assert_eq!(ca.issued(), 1);
 }
 
 #[test]

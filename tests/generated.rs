@@ -55,7 +55,7 @@ fn bash_completes() {
         ("acmeagent issue --dep", "--deploy-hook"),
         ("acmeagent snapshot ", "create list verify restore prune export"),
         ("acmeagent check --format ", "text json junit github prometheus"),
-        ("acmeagent --home /x account ", "show register rotate-key deactivate"),
+        ("acmeagent --home /x account ", "show register rotate-key deactivate dns-record"),
     ] {
         let words: Vec<&str> = line.split(' ').collect();
         let last = words.len() - 1;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::need;
@@ -65,4 +66,26 @@ fn a_pre_hook_that_fails_runs_once_however_many_want_it() {
     script(&agent.path("hooks/pre/counts"), &format!("echo >> {}\nexit 1", log.display()));
     let _ = agent.run(&["renew", "--force"]).exits(3).says(&["not tried", "exit code 1"]);
     assert_eq!(fs::read_to_string(&log).unwrap(), "\n");
+}
+
+#[test]
+fn told_twice_to_stop_it_takes_its_programs_along() {
+    let agent = Agent::embedded();
+    let program = agent.path("dns");
+    let number = agent.path("number");
+    script(&program, &format!("echo $$ >{}\nexec sleep 600", number.display()));
+    let dns = format!("exec:{}", program.display());
+    let args = ["issue", "-d", NAME, "--dns", &dns, "--dns-propagation-timeout", "0s"];
+    let run = agent.spawn(&args);
+    let read = || fs::read_to_string(&number).unwrap_or_default();
+    wait_for("the program", || read().ends_with('\n'));
+    run.signal(Signal::SIGINT);
+    wait_for("the second signal to be the last", || {
+        run.signal(Signal::SIGINT);
+        let stat = fs::read_to_string(format!("/proc/{}/stat", read().trim()));
+        stat.is_err() || stat.is_ok_and(|stat| stat.contains(") Z "))
+    });
+    run.ends().exits(3).says(&["stopped at once"]);
+    let left = agent.read("state/dns/a.example.json");
+    assert!(left.contains("_acme-challenge.a.example"), "{left}");
 }

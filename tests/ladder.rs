@@ -54,15 +54,16 @@ fn after_a_failure_another_challenge_type_comes_first() {
     let issue = ["issue", "-d", NAME, "--profile", "shortlived"];
     agent.run(&[&issue[..], &both].concat()).exits(0);
     // Answers where nobody asks.
-    let [elsewhere] = free_ports();
-    edit(&agent, NAME, &ca.http_port.to_string(), &elsewhere.to_string());
-    for generation in [2, 3] {
-        clock.advance(TimeDelta::hours(82));
-        agent.run(&["renew"]).exits(3).says(&["a.example by http-01"]);
-        clock.advance(TimeDelta::minutes(2));
-        let says = format!("issued generation {generation}");
-        agent.run(&["renew"]).exits(0).shows(&[&says]);
-    }
+    let [http, tls] = free_ports();
+    edit(&agent, NAME, &ca.http_port.to_string(), &http.to_string());
+    edit(&agent, NAME, &ca.tls_port.to_string(), &tls.to_string());
+    clock.advance(TimeDelta::hours(82));
+    let ran = agent.run(&["renew"]).exits(3);
+    ran.says(&["http-01 failed for a.example", "a.example by tls-alpn-01"]);
+    edit(&agent, NAME, &tls.to_string(), &ca.tls_port.to_string());
+    clock.advance(TimeDelta::minutes(2));
+    let ran = agent.run(&["renew"]).exits(0).shows(&["issued generation 2"]);
+    assert!(!ran.stderr.contains("http-01"), "{ran:?}");
 }
 
 #[test]

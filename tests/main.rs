@@ -18,10 +18,14 @@ mod deploy;
 mod deploy_queue;
 #[cfg(target_arch = "x86_64")]
 mod disk;
+mod dns01;
+mod dns_hooks;
+mod dns_settings;
 mod doctor;
 mod doctor_network;
 mod drill;
 mod failover;
+mod fallback;
 mod floors;
 mod generated;
 mod hooks;
@@ -35,11 +39,13 @@ mod locks;
 mod month;
 mod pebble;
 mod permissions;
+mod persist;
 #[cfg(target_arch = "x86_64")]
 mod powercut;
 mod renew;
 mod rollback;
 mod rollout;
+mod self_test;
 mod servers;
 mod snapshot;
 mod stay;

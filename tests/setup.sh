@@ -30,9 +30,11 @@ for pair in nginx:nginx-light openssl:openssl strace:strace faketime:faketime cu
     haproxy:haproxy unshare:util-linux named:bind9 dnssec-signzone:bind9-utils ip:iproute2 \
     mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs mount:mount \
     apache2:apache2 postfix:postfix dovecot:dovecot-imapd initdb:postgresql mosquitto:mosquitto \
-    caddy:caddy shellcheck:shellcheck; do
+    caddy:caddy shellcheck:shellcheck \
+    knotd:knot kdig:knot-dnsutils nsupdate:bind9-dnsutils; do
     have "${pair%%:*}" || missing="$missing ${pair#*:}"
 done
+have pdns_server || missing="$missing pdns-server pdns-backend-sqlite3 sqlite3"
 if [ -n "$missing" ]; then
     if ! have apt-get; then
         cannot "${missing# }" 'no apt-get here'

@@ -26,7 +26,7 @@ pub fn let_windows_end(pebble: &Pebble, leaves: &[String]) {
 
 /// How much of the processors Pebble has had so far.
 pub fn cpu_of(pebble: &Pebble) -> Duration {
-    let [process, _] = &pebble.processes;
+    let process = &pebble.processes[0];
     let facts = fs::read_to_string(format!("/proc/{}/stat", process.0.id())).unwrap();
     let (_, facts) = facts.rsplit_once(") ").unwrap();
     // In user mode and in the kernel, in hundredths of a second: proc(5).

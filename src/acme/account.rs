@@ -35,6 +35,7 @@ struct Inner {
     session: Session,
     key: AccountKey,
     url: CaUrl,
+    former_thumbprints: Vec<String>,
 }
 
 /// What the CA knows of an account.
@@ -148,7 +149,9 @@ impl Session {
         self.check_directory(file)?;
         let url =
             self.admit("account URL", file.url.as_deref().ok_or(AcmeError::NotRegistered)?)?;
-        Ok(Account(Arc::new(Inner { session: self.clone(), key: file.key.clone(), url })))
+        let (session, key) = (self.clone(), file.key.clone());
+        let former_thumbprints = file.former_thumbprints.clone();
+        Ok(Account(Arc::new(Inner { session, key, url, former_thumbprints })))
     }
 
     /// Asks the CA whether it knows the account of `file`'s key; makes none (RFC 8555 §7.3.1).
@@ -194,6 +197,12 @@ impl Account {
 
     pub(super) fn thumbprint(&self) -> &str {
         self.0.key.thumbprint()
+    }
+
+    /// Of the key, and then of those it had before.
+    pub(super) fn thumbprints(&self) -> impl Iterator<Item = &str> {
+        let former = self.0.former_thumbprints.iter().map(String::as_str);
+        std::iter::once(self.thumbprint()).chain(former)
     }
 
     fn signer(&self) -> Signer<'_> {

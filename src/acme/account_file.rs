@@ -22,6 +22,10 @@ pub(crate) struct AccountFile {
     /// The key a rollover is about to put in force; stored before the CA is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) next_key: Option<AccountKey>,
+    /// The thumbprints of keys it had, the latest first: records of dns-persist-01 that were made
+    /// with them stay good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) former_thumbprints: Vec<String>,
 }
 
 /// Which of an account's two keys the CA accepts.
@@ -32,6 +36,9 @@ pub(crate) enum KeyInForce {
 }
 
 impl AccountFile {
+    /// So many former keys are remembered.
+    const MOST_FORMER: usize = 16;
+
     /// Makes an unregistered account with a new P-256 key, for the caller to store first.
     pub(crate) fn fresh(directory: &str) -> Result<Self, AcmeError> {
         Ok(Self {
@@ -41,6 +48,7 @@ impl AccountFile {
             contacts: Vec::new(),
             created_at: None,
             next_key: None,
+            former_thumbprints: Vec::new(),
         })
     }
 
@@ -75,7 +83,11 @@ impl AccountFile {
     /// Keeps the key that is in force and drops the other.
     pub(crate) fn settle(&mut self, in_force: KeyInForce) {
         match (in_force, self.next_key.take()) {
-            (KeyInForce::Next, Some(key)) => self.key = key,
+            (KeyInForce::Next, Some(key)) => {
+                self.former_thumbprints.insert(0, self.key.thumbprint().to_owned());
+                self.former_thumbprints.truncate(Self::MOST_FORMER);
+                self.key = key;
+            }
             (KeyInForce::Next, None) | (KeyInForce::Current, _) => {}
         }
     }
@@ -97,6 +109,8 @@ mod tests {
         assert_eq!(again.key.thumbprint(), first);
         again.settle(KeyInForce::Next);
         assert_eq!((again.key.thumbprint(), again.is_rolling_over()), (next.as_str(), false));
+        let again = AccountFile::parse(&again.to_bytes()).unwrap();
+        assert_eq!(again.former_thumbprints, [first.as_str()]);
         file.settle(KeyInForce::Current);
         assert_eq!((file.key.thumbprint(), file.is_rolling_over()), (first.as_str(), false));
     }

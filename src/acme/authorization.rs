@@ -8,10 +8,12 @@ use super::account::Account;
 use super::error::{AcmeError, ChallengeFailure};
 use super::http::Expect;
 use super::origin::CaUrl;
+use super::persist::Fields;
 use super::problem::{Problem, printable};
 use super::session::parse;
-use crate::model::challenge::{Challenge, ChallengeKind, KeyAuthorization, Token};
+use crate::model::challenge::{AccountLabel, Challenge, ChallengeKind, KeyAuthorization, Token};
 use crate::model::name::{DnsName, Identifier};
+use crate::model::persist::Standing;
 
 /// One identifier to prove, with every way the CA accepts and we know.
 #[derive(Clone, Debug)]
@@ -19,8 +21,10 @@ pub(crate) struct Authorization {
     /// With its `*.` when the order asked for a wildcard.
     pub(crate) identifier: Identifier,
     pub(crate) challenges: Vec<Challenge>,
-    /// Where each of the challenges is reported ready; in their order.
-    urls: Vec<CaUrl>,
+    /// What dns-persist-01 asks for, or why it is not to be followed; `None` where it is not offered.
+    pub(crate) standing: Option<Result<Standing, &'static str>>,
+    /// Where each of them is reported ready.
+    urls: Vec<(ChallengeKind, CaUrl)>,
 }
 
 /// An authorization as the CA sees it.
@@ -49,6 +53,8 @@ struct Offer {
     token: Value,
     #[serde(default)]
     error: Value,
+    #[serde(flatten)]
+    persist: Fields,
 }
 
 impl Authorization {
@@ -72,31 +78,43 @@ impl Authorization {
         identifier: Identifier,
         offers: impl Iterator<Item = Offer>,
     ) -> Result<Self, AcmeError> {
-        let (mut challenges, mut urls) = (Vec::new(), Vec::new());
+        let (mut challenges, mut standing, mut urls) = (Vec::new(), None, Vec::new());
         for offer in offers {
-            let (Some(kind), Some(token)) =
-                (ChallengeKind::parse(&offer.r#type), offer.token.as_str())
-            else {
+            let Some(kind) = ChallengeKind::parse(&offer.r#type) else { continue };
+            let url = offer.url.as_str().unwrap_or_default();
+            let url = account.session().admit("challenge URL", url);
+            if kind == ChallengeKind::DnsPersist01 {
+                // The first one counts.
+                if standing.is_some() {
+                    continue;
+                }
+                standing = Some(match url {
+                    Ok(url) => {
+                        urls.push((kind, url));
+                        offer.persist.standing(account, &identifier)
+                    }
+                    Err(_) => Err("it is answered at no proper URL"),
+                });
                 continue;
-            };
+            }
+            let Some(token) = offer.token.as_str() else { continue };
             let token = Token::parse(token).ok_or_else(|| AcmeError::Unacceptable {
                 what: "challenge token",
                 value: printable(token, 80),
                 why: "holds other characters than base64url's, or too many",
             })?;
-            let url = offer.url.as_str().unwrap_or_default();
-            urls.push(account.session().admit("challenge URL", url)?);
+            urls.push((kind, url?));
             let key_authorization = KeyAuthorization::new(&token, account.thumbprint());
             let identifier = identifier.clone();
-            challenges.push(Challenge { identifier, kind, token, key_authorization });
+            let account = Some(AccountLabel::of(account.url()));
+            challenges.push(Challenge { identifier, kind, token, key_authorization, account });
         }
-        Ok(Self { identifier, challenges, urls })
+        Ok(Self { identifier, challenges, standing, urls })
     }
 
     /// Where the challenge of this kind is reported ready.
     pub(super) fn url(&self, kind: ChallengeKind) -> Option<&CaUrl> {
-        let at = self.challenges.iter().position(|challenge| challenge.kind == kind)?;
-        self.urls.get(at)
+        self.urls.iter().find_map(|(of, url)| (*of == kind).then_some(url))
     }
 }
 

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
+use url::Url;
 
 use super::error::AcmeError;
 use super::origin::{CaUrl, Origin, shown_url};
 use super::problem::printable;
 use super::session::parse;
+use crate::model::persist::{is_account, is_issuer_name};
 
 /// What the CA offers and where.
 #[derive(Clone, Debug)]
@@ -25,6 +27,10 @@ pub(crate) struct Directory {
     pub(crate) external_account_required: bool,
     /// The names by which CAA records mean this CA, in lower case (RFC 8659 §4.2).
     pub(crate) caa_identities: Vec<String>,
+    /// The names by which records of dns-persist-01 mean this CA; empty where it does not tell.
+    pub(super) issuer_names: Vec<String>,
+    /// What such a record calls an account begins with it (draft-ietf-acme-dns-persist-02 §4.1).
+    pub(super) account_hash_prefix: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +53,8 @@ struct Meta {
     external_account_required: bool,
     caa_identities: Vec<String>,
     profiles: BTreeMap<String, Value>,
+    issuer_domain_names: Value,
+    account_hash_prefix: Value,
 }
 
 impl Directory {
@@ -69,6 +77,8 @@ impl Directory {
             terms_of_service: wire.meta.terms_of_service.map(shown),
             external_account_required: wire.meta.external_account_required,
             caa_identities: identities(&wire.meta.caa_identities),
+            issuer_names: issuer_names(&wire.meta.issuer_domain_names),
+            account_hash_prefix: account_hash_prefix(&wire.meta.account_hash_prefix),
         })
     }
 
@@ -94,6 +104,19 @@ fn identities(listed: &[String]) -> Vec<String> {
     };
     let names = listed.iter().filter(fits).map(|name| name.to_ascii_lowercase());
     names.take(Directory::MOST_IDENTITIES).collect()
+}
+
+/// Takes the list as a whole or not at all (draft-ietf-acme-dns-persist-02 §3.2).
+fn issuer_names(listed: &Value) -> Vec<String> {
+    let names: Vec<String> = Vec::deserialize(listed).unwrap_or_default();
+    let fits = names.len() <= 10 && names.iter().all(|name| is_issuer_name(name));
+    if fits { names } else { Vec::new() }
+}
+
+/// Takes the beginning of a URI that a record could say.
+fn account_hash_prefix(given: &Value) -> Option<String> {
+    let prefix = given.as_str().filter(|prefix| is_account(prefix))?;
+    Url::parse(prefix).is_ok().then(|| prefix.to_owned())
 }
 
 /// Keeps the profiles whose names could be typed.

@@ -382,6 +382,58 @@ async fn unknown_challenges_are_passed_over() {
 }
 
 #[tokio::test]
+async fn records_are_asked_for_in_either_form_or_not_at_all() {
+    let meta = json!({ "caaIdentities": ["ca.example", "b.example"],
+        "accountHashPrefix": "https://ca.example/h/", "issuerDomainNames": ["ca.example"] });
+    let former = |names: Value| json!({ "issuer-domain-names": names });
+    let names = |names: Value| json!({ "issuerDomainNames": names });
+    let bound =
+        json!({ "issuer-domain-names": ["x.example"], "accounturi": "https://ca.example/2" });
+    let table = [
+        (former(json!(["x.example"])), Ok("https://127")),
+        (names(json!(["b.example", "ca.example"])), Ok("https://ca.example/h/sha-256/")),
+        (bound, Err("it is for another account than ours")),
+        (json!({}), Err("it names no issuer")),
+        (former(json!([])), Err("it names no issuer, or more than ten")),
+        (former(json!(vec!["x.example"; 11])), Err("it names no issuer, or more than ten")),
+        (former(json!("x.example")), Err("it has no list of issuers")),
+        (
+            former(json!(["x.example; a"])),
+            Err("it calls an issuer by what is no lower-case domain name"),
+        ),
+        (names(json!([])), Err("it lacks an issuer that the directory names")),
+        (names(json!(["b.example"])), Err("it lacks an issuer that the directory names")),
+        (
+            names(json!(["ca.example", "x.example"])),
+            Err("it names an issuer that is not among the CA's caaIdentities"),
+        ),
+        (
+            json!({ "issuer-domain-names": ["x.example"], "url": "https://169.254.169.254/" }),
+            Err("it is answered at no proper URL"),
+        ),
+    ];
+    let mut told = directory();
+    told["meta"] = meta;
+    for (fields, expected) in table {
+        let mut standing = json!({ "type": "dns-persist-01", "url": "BASE/c" });
+        standing.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let challenges = authorization(json!([standing, challenge(&json!("tok"))]));
+        let replies =
+            vec![("/directory", answer(200, told.clone())), ("/authz", answer(200, challenges))];
+        let account = Server::start(replies).await.account().await;
+        let pending = account.order(&wanted()).await.unwrap().pending().await.unwrap();
+        assert_eq!(pending[0].challenges.len(), 1, "the other way stays open: {fields}");
+        let standing = pending[0].standing.as_ref().unwrap().as_ref();
+        match (standing, expected) {
+            (Ok(standing), Ok(account)) => {
+                assert!(standing.account().starts_with(account), "{standing:?}");
+            }
+            (standing, expected) => assert_eq!(standing.err().copied(), expected.err(), "{fields}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn nonces_missing_malformed_or_always_refused() {
     for answer in [answer(200, ""), answer(200, "").with("replay-nonce", "a b/c=")] {
         let server = Server::start(vec![("/nonce", answer)]).await;

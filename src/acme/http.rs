@@ -240,6 +240,9 @@ fn client(roots: Option<&[u8]>, user_agent: &str, timeouts: Timeouts) -> Result<
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let tls = |why| move |source| AcmeError::Tls { why, source: Some(source) };
     let mut builder = Client::builder()
+        // A dependency may have brought decompression: small answers must not become large.
+        .no_gzip()
+        .no_deflate()
         .user_agent(user_agent)
         .https_only(true)
         .redirect(redirect::Policy::none())

@@ -1,5 +1,6 @@
 //! One attempt at a certificate: at one CA, or at one after the other when time is short.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nix::unistd::{Group, User};
@@ -265,13 +266,20 @@ impl Agent {
             authority,
             application: application.cloned().unwrap_or_default(),
             name: &wish.name,
-            wanted: self.wanted(&wish.settings, identifiers)?,
+            wanted: match authority {
+                Some(_) => self.wanted(&wish.name, &wish.settings, identifiers).await?,
+                // Nothing has to be proved.
+                None => self.wanted_of_servers(&wish.settings, identifiers)?,
+            },
             lock,
             task: *task,
             pressure: *pressure,
             facts: &mut standing.facts,
             new_settings,
             usable: Vec::new(),
+            setbacks: Vec::new(),
+            offered: BTreeMap::new(),
+            shown: BTreeMap::new(),
             phases: Vec::new(),
             ari_exempt: None,
             rollout: Rollout::default(),
@@ -288,7 +296,18 @@ impl Agent {
     }
 
     /// The settings as a run takes them.
-    pub(crate) fn wanted<'a>(
+    pub(crate) async fn wanted<'a>(
+        &self,
+        name: &CertName,
+        settings: &'a CertSettings,
+        identifiers: &'a [Identifier],
+    ) -> Result<Wanted<'a>, Trouble> {
+        let dns = self.dns(name, settings).await?;
+        Ok(Wanted { dns, ..self.wanted_of_servers(settings, identifiers)? })
+    }
+
+    /// The same, but for the DNS.
+    fn wanted_of_servers<'a>(
         &self,
         settings: &'a CertSettings,
         identifiers: &'a [Identifier],
@@ -303,6 +322,7 @@ impl Agent {
             challenges: &settings.challenges,
             http01: &settings.http01,
             tls_alpn01_port: settings.tls_alpn01_port,
+            dns: None,
             targets: targets(settings, main)?,
             deploy_hooks: &settings.hooks.deploy,
             verification: verification(settings, main),

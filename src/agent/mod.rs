@@ -9,10 +9,12 @@ pub(crate) mod forecast;
 pub(crate) mod front;
 pub(crate) mod home;
 mod hooks_once;
+mod leftovers;
 mod plan;
 pub(crate) mod put_back;
 pub(crate) mod reconcile;
 mod record;
+mod records;
 mod revoke;
 pub(crate) mod serve;
 mod standing;
@@ -21,12 +23,14 @@ pub(crate) mod tick;
 mod trouble;
 pub(crate) mod underway;
 mod work;
+mod zones;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::watch;
 
+use crate::challenge::dns01::Turns;
 use crate::config::cert::CertSettings;
 use crate::config::main_settings::MainSettings;
 use crate::model::event::Sink;
@@ -50,6 +54,8 @@ pub(crate) struct Agent {
     pub(crate) authorities: Authorities,
     hooks: HooksOnce,
     looked_at: LookedAt,
+    /// Providers are shared: what is told them for one certificate waits for what another tells.
+    dns_turns: Arc<Turns>,
     /// Of each CA we have no account at: whether there was one.
     lost_accounts: Mutex<BTreeMap<String, bool>>,
     clock: Arc<Corrected>,
@@ -73,7 +79,7 @@ impl Agent {
         let corrected = Arc::new(Corrected::new(clock));
         let clock: Arc<dyn Clock> = Arc::<Corrected>::clone(&corrected);
         let authorities = Authorities::new(main, Arc::clone(&clock), launch);
-        let solvers = Solvers::new(store.layout().desk());
+        let solvers = Solvers::new(Arc::clone(&store));
         let (turns, system_roots, revocations) = (Arc::default(), OnceLock::new(), OnceLock::new());
         let hands = Hands { store, clock, sink, solvers, stop, turns, system_roots, revocations };
         Self {
@@ -81,6 +87,7 @@ impl Agent {
             authorities,
             hooks: HooksOnce::default(),
             looked_at: LookedAt::default(),
+            dns_turns: Arc::default(),
             lost_accounts: Mutex::default(),
             clock: corrected,
             host: host_id(),

@@ -78,6 +78,7 @@ impl Agent {
         let settings = self.settings(name)?.map(|(settings, _)| settings);
         let standing = self.audit(name, settings.as_ref(), roots, &mut findings)?;
         let Some((settings, standing)) = settings.zip(standing) else { return Ok(findings.found) };
+        self.audit_records(&settings, Some(&standing), &mut findings).await?;
         let Some((live, _)) = standing.live else { return Ok(findings.found) };
         // What cannot be read has been told of.
         let stored = self.store().read(name, live).ok();

@@ -87,6 +87,8 @@ impl Agent {
                 self.hands.sink.note(Event::Noticed { name: first.name.clone(), text });
             }
         }
+        // Last, as it may wait for a provider and nothing waits for it.
+        self.finish_leftovers().await;
         done
     }
 

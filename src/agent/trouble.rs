@@ -7,6 +7,8 @@ use thiserror::Error;
 use crate::acme::EndedCa;
 use crate::certificate::RootsError;
 use crate::config::cert::Contradiction;
+use crate::config::choice::ChoiceError;
+use crate::config::dns::NoDns;
 use crate::config::reader::ConfigError;
 use crate::config::secret::SecretError;
 use crate::config::target::NoTarget;
@@ -27,6 +29,12 @@ pub(crate) enum Trouble {
     Config(#[from] ConfigError),
     #[error("cannot get the secret of the external account binding")]
     Secret(#[from] SecretError),
+    #[error("cannot get the credentials of the DNS provider {provider}")]
+    DnsSecret { provider: String, source: Box<SecretError> },
+    #[error(transparent)]
+    NoDns(#[from] NoDns),
+    #[error("the DNS provider {label} of an earlier run is not known any more: {why}")]
+    UnknownDns { label: String, why: ChoiceError },
     #[error("cannot read the trust roots in {}", path.display())]
     RootsFile { path: PathBuf, source: std::io::Error },
     #[error("cannot use the trust roots in {}", path.display())]

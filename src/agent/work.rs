@@ -183,6 +183,7 @@ impl Agent {
         let task = tokio::spawn(async move { agent.work(wish).await });
         let done = task.await.unwrap_or_else(|_| Done::failed(name, Trouble::Crashed));
         self.after_all(&done.name).await;
+        self.finish_leftovers().await;
         done
     }
 

@@ -55,7 +55,7 @@ impl Solver for Standalone {
         ChallengeKind::Http01
     }
 
-    async fn precheck(&self) -> Result<(), SolverError> {
+    async fn precheck(&self, _: &[Identifier]) -> Result<(), SolverError> {
         match self.deputy.is_there().await {
             true => Ok(()),
             false => self.listener.precheck().await,

@@ -9,6 +9,8 @@
 //! http-01 of every run of its home.
 
 mod deputy;
+pub(crate) mod dns01;
+pub(crate) mod dns_persist01;
 pub(crate) mod front;
 pub(crate) mod http01;
 mod listener;
@@ -29,6 +31,9 @@ use thiserror::Error;
 
 pub(crate) use listener::Listen;
 pub(crate) use port_holder::PortHolder;
+
+use dns_persist01::PersistError;
+use dns01::DnsError;
 
 use crate::model::challenge::{Challenge, ChallengeKind};
 use crate::model::fault::Fault;
@@ -59,7 +64,20 @@ pub(crate) trait Solver: Send + Sync {
     fn kind(&self) -> ChallengeKind;
 
     /// Tells before anything is asked of a CA whether presenting would work here and now.
-    async fn precheck(&self) -> Result<(), SolverError>;
+    ///
+    /// `identifiers` are those it may have to prove.
+    async fn precheck(&self, identifiers: &[Identifier]) -> Result<(), SolverError>;
+
+    /// Tries out with a record of our own that what is presented would be seen, where that costs
+    /// more than [`Self::precheck`] may: for what was never tried, or did not work the last time.
+    async fn rehearse(&self, _identifiers: &[Identifier]) -> Result<(), SolverError> {
+        Ok(())
+    }
+
+    /// Takes back what a rehearsal wrote that was cut off.
+    async fn end_rehearsal(&self) -> Result<(), SolverError> {
+        Ok(())
+    }
 
     /// Makes the answer visible; once this returns, it is being served.
     ///
@@ -67,8 +85,25 @@ pub(crate) trait Solver: Send + Sync {
     /// with the same challenge. Leaves nothing behind when it fails.
     async fn present(&self, challenge: &Challenge) -> Result<(), SolverError>;
 
+    /// Presents several, together where that is quicker.
+    async fn present_all(&self, challenges: &[&Challenge]) -> Result<(), SolverError> {
+        for challenge in challenges {
+            self.present(challenge).await?;
+        }
+        Ok(())
+    }
+
     /// Takes the answer back. What is not there (any more) is no error.
     async fn clean_up(&self, challenge: &Challenge) -> Result<(), SolverError>;
+
+    /// Takes several back, whatever becomes of each; the error is that of the first that failed.
+    async fn clean_up_all(&self, challenges: &[&Challenge]) -> Result<(), SolverError> {
+        let mut first = Ok(());
+        for challenge in challenges {
+            first = first.and(self.clean_up(challenge).await);
+        }
+        first
+    }
 }
 
 /// Why a challenge cannot be answered from this host.
@@ -86,10 +121,16 @@ pub(crate) enum SolverError {
     Deputy { identifier: Identifier, source: io::Error },
     #[error("cannot make the tls-alpn-01 certificate for {identifier}")]
     Certificate { identifier: Identifier, source: Box<dyn StdError + Send + Sync> },
+    #[error("a running server did not take the answer for {identifier}")]
+    Slot { identifier: Identifier, source: Box<dyn StdError + Send + Sync> },
     #[error("cannot use {} for challenge files", path.display())]
     Webroot { path: PathBuf, source: io::Error },
     #[error("refused to touch {}: {why}", path.display())]
     Unsafe { path: PathBuf, why: &'static str },
+    #[error(transparent)]
+    Dns(#[from] DnsError),
+    #[error(transparent)]
+    Persist(#[from] PersistError),
 }
 
 impl SolverError {
@@ -99,12 +140,24 @@ impl SolverError {
             Self::PortInUse { .. }
             | Self::Listen { .. }
             | Self::Deputy { .. }
+            | Self::Slot { .. }
             | Self::Certificate { .. } => Fault::Passing,
+            Self::Dns(error) => error.fault(),
+            Self::Persist(error) => error.fault(),
             Self::Webroot { source, .. } if is_lasting(source.kind()) => Fault::Permanent,
             Self::Webroot { .. } => Fault::Passing,
             Self::Unprovable { .. } | Self::PortForbidden { .. } | Self::Unsafe { .. } => {
                 Fault::Permanent
             }
+        }
+    }
+
+    /// The one thing to do about it, where there is one.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Dns(error) => error.hint(),
+            Self::Persist(error) => error.hint(),
+            _ => None,
         }
     }
 }

@@ -12,6 +12,7 @@ pub(super) fn challenge(kind: &str, identifier: &str, token: &str) -> Challenge 
         identifier: Identifier::parse(identifier).unwrap(),
         kind: ChallengeKind::parse(kind).unwrap(),
         key_authorization: KeyAuthorization::new(&token, THUMBPRINT),
+        account: None,
         token,
     }
 }

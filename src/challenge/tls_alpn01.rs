@@ -2,7 +2,6 @@
 
 use std::error::Error as StdError;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,20 +9,18 @@ use futures_util::future::BoxFuture;
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, DnType, KeyPair, SanType};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::crypto::aws_lc_rs::sign::any_ecdsa_type;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::server::{Acceptor, ClientHello, NoServerSessionStorage, ServerConfig};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
+use zeroize::Zeroizing;
 
 use super::listener::{Listener, Pending};
 use super::{Listen, Solver, SolverError, ensure_provable};
-use crate::model::challenge::{Challenge, ChallengeKind};
+use crate::model::challenge::{ACME_TLS, Challenge, ChallengeKind, server_name};
 use crate::model::name::Identifier;
-
-/// The protocol a CA asks for, and the only one spoken here (RFC 8737 §6.2).
-pub(crate) const ACME_TLS: &[u8] = b"acme-tls/1";
 
 /// Answers `acme-tls/1` handshakes while a challenge is pending, and no other handshake.
 pub(crate) struct TlsAlpn {
@@ -48,7 +45,7 @@ impl Solver for TlsAlpn {
         ChallengeKind::TlsAlpn01
     }
 
-    async fn precheck(&self) -> Result<(), SolverError> {
+    async fn precheck(&self, _: &[Identifier]) -> Result<(), SolverError> {
         self.listener.precheck().await
     }
 
@@ -93,25 +90,24 @@ fn chosen(
     pending.newest(|identifier, _| server_name(identifier) == asked)
 }
 
-/// What a CA puts into SNI: the name, or the reverse name of an address (RFC 8738 §6).
-pub(crate) fn server_name(identifier: &Identifier) -> String {
-    match identifier {
-        Identifier::Dns(name) => name.as_str().to_owned(),
-        Identifier::Ip(IpAddr::V4(ip)) => {
-            let [a, b, c, d] = ip.octets();
-            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
-        }
-        Identifier::Ip(IpAddr::V6(ip)) => {
-            let octets = ip.octets();
-            let nibbles = octets.iter().rev().flat_map(|octet| [octet & 15, octet >> 4]);
-            nibbles.map(|nibble| format!("{nibble:x}.")).collect::<String>() + "ip6.arpa"
-        }
-    }
+/// The same answer for a server of others: certificate and key in PEM, in one file.
+pub(crate) fn pem(challenge: &Challenge) -> Result<Zeroizing<String>, SolverError> {
+    ensure_provable(ChallengeKind::TlsAlpn01, challenge)?;
+    let make = || {
+        let key = KeyPair::generate()?;
+        let certificate = params(challenge)?.self_signed(&key)?;
+        let key = Zeroizing::new(key.serialize_pem());
+        Ok(Zeroizing::new(format!("{}{}", certificate.pem(), *key)))
+    };
+    make().map_err(|error: rcgen::Error| SolverError::Certificate {
+        identifier: challenge.identifier.clone(),
+        source: error.into(),
+    })
 }
 
 fn config(challenge: &Challenge) -> Result<ServerConfig, Box<dyn StdError + Send + Sync>> {
     let key = KeyPair::generate()?;
-    let certificate = certificate(challenge, &key)?;
+    let certificate = params(challenge)?.self_signed(&key)?.der().clone();
     let key = any_ecdsa_type(&PrivatePkcs8KeyDer::from(key.serialize_der()).into())?;
     // Unread by rustls, which would refuse the critical extension it does not know.
     let served = CertifiedKey::new(vec![certificate], key);
@@ -126,11 +122,8 @@ fn config(challenge: &Challenge) -> Result<ServerConfig, Box<dyn StdError + Send
 }
 
 /// Exactly what RFC 8737 §3 and RFC 8738 §6 ask for: one alternative name, the critical digest,
-/// signed by itself. Its dates are fixed, for nobody judges them.
-fn certificate(
-    challenge: &Challenge,
-    key: &KeyPair,
-) -> Result<CertificateDer<'static>, rcgen::Error> {
+/// to be signed by itself. Its dates are fixed, for nobody judges them.
+fn params(challenge: &Challenge) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, "ACME challenge");
@@ -140,16 +133,17 @@ fn certificate(
     }];
     let digest = challenge.key_authorization.digest();
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(&digest)];
-    Ok(params.self_signed(key)?.der().clone())
+    Ok(params)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
     use std::process::{Output, Stdio};
     use std::time::Duration;
 
     use data_encoding::HEXLOWER;
+    use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
     use tokio::io::AsyncReadExt;
     use tokio::process::Command;

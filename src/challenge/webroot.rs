@@ -20,6 +20,7 @@ use rustix::process::geteuid;
 
 use super::{Solver, SolverError, ensure_provable};
 use crate::model::challenge::{Challenge, ChallengeKind, KeyAuthorization, Token};
+use crate::model::name::Identifier;
 
 /// The folders between the web server's root and the tokens.
 const FOLDERS: [&str; 2] = [".well-known", "acme-challenge"];
@@ -243,7 +244,7 @@ impl Solver for Webroot {
     }
 
     /// Places a file like any other, and takes it back.
-    async fn precheck(&self) -> Result<(), SolverError> {
+    async fn precheck(&self, _: &[Identifier]) -> Result<(), SolverError> {
         let token = Token::parse("precheck").expect("letters only");
         let answer = KeyAuthorization::new(&token, "precheck");
         let placed = self.place(&token, &answer);
@@ -351,7 +352,7 @@ mod tests {
         let challenge = challenge("http-01", "a.example", TOKEN);
         solver.clean_up(&challenge).await.unwrap();
         for _ in 0..2 {
-            solver.precheck().await.unwrap();
+            solver.precheck(&[]).await.unwrap();
             assert_eq!(picture(place.root.path()).len(), 0);
             solver.present(&challenge).await.unwrap();
             solver.present(&challenge).await.unwrap();

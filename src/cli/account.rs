@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::args::{Account, AccountAction};
 use super::context::Context;
+use super::dns_record;
 use super::issue::apply_ca;
 use super::report::{Failure, Report};
 use crate::acme::AccountFacts;
@@ -12,6 +13,12 @@ use crate::config::cert::CertSettings;
 use crate::pipeline::{Authority, Cause};
 
 pub(super) fn run(context: &Context, args: &Account) -> Result<Report, Failure> {
+    if args.action == AccountAction::DnsRecord {
+        return dns_record::run(context, args);
+    }
+    if !args.names.is_empty() || args.until.is_some() {
+        return Err(Failure::config("only `account dns-record` takes names and --until"));
+    }
     let mut settings = context.main_settings()?.new_certificate(Vec::new());
     if args.ca.ca.len() > 1 {
         let hint = "run it once for each CA";
@@ -37,6 +44,7 @@ async fn act(agent: &Agent, settings: &CertSettings, args: &Account) -> Result<R
             let text = format!("the account at {} is closed for good\n", authority.name());
             return Ok(Report { text, ..Report::default() });
         }
+        AccountAction::DnsRecord => unreachable!("it changes no account"),
     };
     let mut facts = account.facts().await.map_err(Cause::from)?;
     if registers && !application.contacts.is_empty() && facts.contacts != application.contacts {

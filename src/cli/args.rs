@@ -184,7 +184,8 @@ pub(crate) struct OrderFlags {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Challenge")]
 pub(crate) struct ChallengeFlags {
-    /// Challenge type: http-01 or tls-alpn-01 (default http-01; repeat in order of preference)
+    /// Challenge type: http-01, tls-alpn-01, dns-01, dns-account-01 or dns-persist-01 (default
+    /// http-01, with --dns dns-01; repeat in order of preference)
     #[arg(long, value_name = "TYPE", action = ArgAction::Append)]
     pub(crate) challenge: Vec<String>,
     /// Answer http-01 by files in this directory, which a web server serves on port 80
@@ -202,6 +203,22 @@ pub(crate) struct ChallengeFlags {
     /// Port to listen on for tls-alpn-01 (default 443)
     #[arg(long, value_name = "PORT")]
     pub(crate) tls_alpn_01_port: Option<u16>,
+    /// Who edits the DNS: rfc2136, exec:COMMAND, acme.sh:dns_NAME, lego-exec:COMMAND, httpreq:URL,
+    /// acme-dns:URL, a company such as cloudflare, or a [[dns]] of the settings (repeat)
+    #[arg(long, value_name = "PROVIDER", action = ArgAction::Append)]
+    pub(crate) dns: Vec<String>,
+    /// File with what they must be told, lines of NAME = "text"; for nobody else to read (mode 0600)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dns_credentials: Option<PathBuf>,
+    /// How long name servers may take to show a record (default 5m); 0s asks none of them
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) dns_propagation_timeout: Option<Duration>,
+    /// Program written for certbot's flag of that name, to put a record into the DNS
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) manual_auth_hook: Option<String>,
+    /// Program written for certbot's flag of that name, to remove the record
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) manual_cleanup_hook: Option<String>,
 }
 
 /// Which key the certificate gets.
@@ -464,6 +481,12 @@ pub(crate) struct Account {
     #[arg(value_enum)]
     /// What to do
     pub(crate) action: AccountAction,
+    /// For dns-record: DNS names, or certificates to tell it for all their names
+    #[arg(value_name = "NAME", required_if_eq("action", "dns-record"))]
+    pub(crate) names: Vec<String>,
+    /// For dns-record: until when the record is to be good (default: for good)
+    #[arg(long, value_name = "DATE")]
+    pub(crate) until: Option<String>,
     #[command(flatten)]
     pub(crate) ca: CaFlags,
 }
@@ -478,6 +501,8 @@ pub(crate) enum AccountAction {
     RotateKey,
     /// Close the account for good
     Deactivate,
+    /// Print the DNS record that proves names by dns-persist-01
+    DnsRecord,
 }
 
 /// Rehearse with a CA of our own
@@ -506,6 +531,12 @@ pub(crate) struct DrillCa {
     /// Port tls-alpn-01 validation connects to
     #[arg(long, value_name = "N", default_value_t = 443)]
     pub(crate) tls_alpn_01_port: u16,
+    /// Name server to ask, by TCP, for the records of dns-01, dns-account-01 and dns-persist-01
+    ///
+    /// A loopback address. It is to follow aliases and delegations itself, as a resolver does; without
+    /// it these challenges are not offered, and wildcards are refused.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) dns_server: Option<SocketAddr>,
     /// Behave as this file says, not only as the RFCs ask; an example is below
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) behaviour: Option<PathBuf>,

@@ -23,6 +23,8 @@ use crate::store::layout::Layout;
 
 /// Whoever asked for an end wonders what keeps us after this.
 const LONG_TO_STOP: Duration = Duration::from_secs(1);
+/// How long work that is given up may take to be dropped, and the programs it runs to be killed.
+const LONG_TO_DROP: Duration = Duration::from_secs(1);
 
 pub(crate) struct Context {
     pub(crate) talk: Talk,
@@ -100,11 +102,12 @@ impl Context {
             .build()
             .map_err(|error| Failure::of(Exit::Internal, &error))?;
         let (stop, quiet) = (self.stop.clone(), self.talk.quiet);
-        Ok(runtime.block_on(async move {
+        let done = runtime.block_on(async move {
             // Before the work begins, so that no signal ends it in the middle.
             let asked = |kind| signal(kind).expect("the runtime takes signals");
             let mut interrupt = asked(SignalKind::interrupt());
             let mut terminate = asked(SignalKind::terminate());
+            let (give_up, given_up) = tokio::sync::oneshot::channel();
             let watch = tokio::spawn(async move {
                 let (mut asked, mut told) = (false, quiet);
                 loop {
@@ -119,15 +122,28 @@ impl Context {
                     }
                     if stop.send_replace(true) {
                         anstream::eprintln!("stopped at once; the next run takes it up");
-                        std::process::exit(Exit::Retry.code().into());
+                        let _ = give_up.send(());
+                        // What waits for the disk cannot be dropped before the disk answers.
+                        tokio::time::sleep(LONG_TO_DROP).await;
+                        end_at_once();
                     }
                     asked = true;
                 }
             });
-            let result = work.await;
-            watch.abort();
-            result
-        }))
+            tokio::select! {
+                result = work => {
+                    watch.abort();
+                    Some(result)
+                }
+                _ = given_up => None,
+            }
+        });
+        if let Some(result) = done {
+            return Ok(result);
+        }
+        // Drops what is under way, and so kills the programs that it runs.
+        runtime.shutdown_timeout(LONG_TO_DROP);
+        end_at_once()
     }
 
     pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
@@ -160,4 +176,9 @@ impl Context {
         }
         self.named(names)
     }
+}
+
+/// Ends the process while work is left, as what asks twice for an end wants it.
+fn end_at_once() -> ! {
+    std::process::exit(Exit::Retry.code().into())
 }

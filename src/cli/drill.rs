@@ -29,8 +29,11 @@ pub(super) fn run(context: &Context, args: Drill) -> Result<Report, Failure> {
 async fn serve(context: &Context, args: &DrillCa) -> Result<Report, Failure> {
     let behaviour = args.behaviour.as_deref().map(behaviour).transpose()?.unwrap_or_default();
     let ports = Arc::new(ValidationPorts::new(args.http_01_port, args.tls_alpn_01_port));
-    let settings =
-        settings(args.listen, context.layout.embedded_ca(), ports, &context.clock, behaviour);
+    let dir = context.layout.embedded_ca();
+    let settings = ca::Settings {
+        dns_server: args.dns_server,
+        ..settings(args.listen, dir, ports, &context.clock, behaviour)
+    };
     let running = ca::start(settings).await.map_err(|error| Failure::of(Exit::Config, &error))?;
     let pid = std::process::id();
     if context.talk.json {
@@ -65,6 +68,7 @@ fn settings(
         listen,
         dir,
         ports,
+        dns_server: None,
         eab: Default::default(),
         clock: Arc::clone(clock),
         behaviour,

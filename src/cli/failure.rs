@@ -74,7 +74,12 @@ fn printed(cause: &Cause) -> Option<String> {
     match cause {
         Cause::Hook(error) => error.output().and_then(last_lines),
         Cause::Target(error) => error.output().and_then(last_lines),
+        Cause::Solver(error) => match &**error {
+            SolverError::Dns(error) => error.output().and_then(last_lines),
+            _ => None,
+        },
         Cause::Stuck { cause, rollback } => printed(cause).or_else(|| printed(rollback)),
+        Cause::Exhausted { cause, .. } => printed(cause),
         _ => None,
     }
 }
@@ -98,6 +103,7 @@ fn of_trouble(trouble: &Trouble) -> Exit {
         Trouble::Crashed => Exit::Internal,
         Trouble::RollingOut => Exit::Retry,
         Trouble::Config(error) if error.is_unsafe() => Exit::Refused,
+        Trouble::DnsSecret { source, .. } if source.is_unsafe() => Exit::Refused,
         Trouble::Unfit { .. } => Exit::Refused,
         _ => Exit::Config,
     }
@@ -121,12 +127,13 @@ fn of_cause(cause: &Cause) -> Exit {
         Cause::AccountFile { .. } | Cause::Inconsistent { .. } | Cause::Key(_) => Exit::Store,
         Cause::HookDirectory(_) => Exit::Refused,
         Cause::Acme(error) => of_acme(error),
-        Cause::Solver(SolverError::Unsafe { .. }) => Exit::Refused,
+        Cause::Solver(error) if matches!(**error, SolverError::Unsafe { .. }) => Exit::Refused,
         Cause::Solver(error) if error.fault() == Fault::Permanent => Exit::Config,
         Cause::Store(error) => of_store(error),
         Cause::NotLive { .. } | Cause::NoWayBack { .. } | Cause::Stuck { .. } => Exit::ServingBad,
         Cause::Limited { .. }
         | Cause::TooSlow { .. }
+        | Cause::Foreseen { .. }
         | Cause::Solver(_)
         | Cause::Csr(_)
         | Cause::Chain(_)
@@ -140,6 +147,10 @@ fn of_cause(cause: &Cause) -> Exit {
         | Cause::Earlier { .. }
         | Cause::PreHook { .. }
         | Cause::Interrupted => Exit::Retry,
+        Cause::Exhausted { cause: last, .. } => match of_cause(last) {
+            Exit::Config if cause.fault() != Fault::Permanent => Exit::Retry,
+            exit => exit,
+        },
     }
 }
 
@@ -175,7 +186,9 @@ fn hint(trouble: &Trouble) -> Option<String> {
         Trouble::Config(error) => error.hint(),
         Trouble::Contradiction(contradiction) => hint_of_contradiction(contradiction),
         Trouble::Secret(error) => error.hint(),
+        Trouble::DnsSecret { source, .. } => source.hint(),
         Trouble::NoTarget(error) => Some(error.hint().to_owned()),
+        Trouble::NoDns(error) => Some(error.hint().to_owned()),
         Trouble::UnknownCa { nearest: Some(nearest), .. } => {
             Some(format!("did you mean {nearest}?"))
         }
@@ -200,10 +213,16 @@ fn hint(trouble: &Trouble) -> Option<String> {
 pub(super) fn hint_of_contradiction(contradiction: &Contradiction) -> Option<String> {
     let hint = match contradiction {
         Contradiction::Unprovable { identifier: Identifier::Dns(_), .. } => {
-            "a wildcard needs dns-01, which this version does not have"
+            "a wildcard needs dns-01: add --dns PROVIDER"
         }
         Contradiction::Unprovable { identifier: Identifier::Ip(_), .. } => {
             "an IP address takes http-01 or tls-alpn-01"
+        }
+        Contradiction::NoProvider(_) => {
+            "add --dns PROVIDER (`dns` in [challenge]); acmeagent-dns(7) lists those there are"
+        }
+        Contradiction::NoAuthHook => {
+            "add --manual-auth-hook COMMAND (`manual-auth-hook` in [challenge])"
         }
         Contradiction::SharedRoot => "give each private CA a [[ca]] with its `root`",
         Contradiction::EmbeddedRoot => "leave --ca-root (`ca-root`) out",
@@ -211,6 +230,7 @@ pub(super) fn hint_of_contradiction(contradiction: &Contradiction) -> Option<Str
         | Contradiction::Twice(_)
         | Contradiction::SameCa(_)
         | Contradiction::SameTarget(_)
+        | Contradiction::SameProvider(_)
         | Contradiction::NotInTargets { .. }
         | Contradiction::Redundant { .. } => {
             return None;
@@ -266,6 +286,12 @@ fn hint_of_acme(error: &AcmeError) -> Option<&'static str> {
         AcmeError::Unproven { failures } if failures.iter().any(|f| f.challenge == "http-01") => {
             "port 80 of every name must reach this host, or the web server of --webroot"
         }
+        AcmeError::Unproven { failures }
+            if failures.iter().any(|f| f.challenge.contains("dns")) =>
+        {
+            "every name server of the zone must show the TXT record to the CA, whose resolvers may \
+             remember one that was there before for as long as its TTL"
+        }
         AcmeError::Unproven { .. } => "port 443 of every name must reach this host",
         _ => return None,
     })
@@ -276,9 +302,11 @@ fn hint_of_cause(cause: &Cause) -> Option<String> {
         Cause::Hook(error) => error.hint(),
         Cause::Target(error) => error.hint(),
         Cause::HookDirectory(error) => error.hint(),
+        Cause::Solver(error) => error.hint(),
         Cause::Stuck { cause, rollback } => {
             hint_of_cause(rollback).or_else(|| hint_of_cause(cause))
         }
+        Cause::Exhausted { cause, .. } => hint_of_cause(cause),
         Cause::Store(error) => hint_of_store(error),
         Cause::Acme(error) if matches!(**error, AcmeError::Paused { .. }) => {
             Some(PAUSED.to_owned())
@@ -297,7 +325,12 @@ fn hint_of_cause(cause: &Cause) -> Option<String> {
             flag_of(ca, directory)
         )),
         Cause::Acme(error) => hint_of_acme(error).map(str::to_owned),
-        Cause::NoSolver { .. } => Some("use http-01 or tls-alpn-01".to_owned()),
+        Cause::Foreseen { .. } => {
+            Some("`acmeagent doctor` says what a CA sees, and what to do about it".to_owned())
+        }
+        Cause::NoSolver { .. } => {
+            Some("use http-01, tls-alpn-01, or dns-01 with --dns PROVIDER".to_owned())
+        }
         _ => None,
     }
 }

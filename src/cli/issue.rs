@@ -11,6 +11,7 @@ use crate::certificate::KeyType;
 use crate::challenge::Http01;
 use crate::config::cert::CertSettings;
 use crate::config::choice::{AbsolutePath, CaChoice, CaName, Eab, Email};
+use crate::config::dns::{DnsChoice, DnsSettings};
 use crate::config::main_settings::MainSettings;
 use crate::config::secret::Secret;
 use crate::config::secret::SecretSource;
@@ -37,6 +38,7 @@ pub(super) fn run(context: &Context, args: &Issue) -> Result<Report, Failure> {
     apply(context, &mut settings, args)?;
     settings.check().map_err(Trouble::from)?;
     find_targets(&main, &settings)?;
+    find_providers(&main, &settings)?;
     if args.dry_run {
         return rehearsal::of_issue(context, name, settings, &args.ca);
     }
@@ -44,12 +46,16 @@ pub(super) fn run(context: &Context, args: &Issue) -> Result<Report, Failure> {
     let text = text.map_err(Trouble::from)?;
     let changed = held.as_ref().is_some_and(|(before, _)| wants_another(before, &settings));
     let retargeted = held.as_ref().is_some_and(|(before, _)| before.targets != settings.targets);
-    let new_settings = held.is_none_or(|(_, before)| before != text).then_some(text);
+    let new_settings = held.as_ref().is_none_or(|(_, before)| *before != text).then_some(text);
     let insistence =
         Insistence { force: args.force, by_hand: true, changed, retargeted, approved: false };
     let agree_terms = args.ca.agree_tos;
     let wish = Wish { name, settings, new_settings, insistence, agree_terms, may_register: true };
     let agent = context.agent()?;
+    if held.is_some_and(|(before, _)| before.dns != wish.settings.dns) {
+        // Perhaps nothing is ordered now, and what renewals need would first be tried at night.
+        context.block_on(agent.dns(&wish.name, &wish.settings))??;
+    }
     let (name, settings) = (wish.name.clone(), wish.settings.clone());
     let done = context.block_on(async {
         doctor::before_issue(context, &agent, &wish).await;
@@ -186,6 +192,53 @@ fn apply_challenge(
         };
     }
     settings.tls_alpn01_port = flags.tls_alpn_01_port.or(settings.tls_alpn01_port);
+    apply_dns(context, settings, flags)
+}
+
+fn apply_dns(
+    context: &Context,
+    settings: &mut CertSettings,
+    flags: &ChallengeFlags,
+) -> Result<(), Failure> {
+    let (cwd, dns) = (&context.around.cwd, &mut settings.dns);
+    let auth = flags.manual_auth_hook.as_deref().map(Command::split).transpose();
+    let cleanup = flags.manual_cleanup_hook.as_deref().map(Command::split).transpose();
+    let (auth, cleanup) = (auth.map_err(config)?, cleanup.map_err(config)?);
+    let hooked = auth.is_some() || cleanup.is_some();
+    if !flags.dns.is_empty() {
+        dns.providers = parse_all(&flags.dns, |typed| DnsChoice::resolve(cwd, typed))?;
+        if !dns.providers.contains(&DnsChoice::Manual) && !hooked {
+            (dns.manual_auth, dns.manual_cleanup) = (None, None);
+        }
+    }
+    dns.manual_auth = auth.or(dns.manual_auth.take());
+    dns.manual_cleanup = cleanup.or(dns.manual_cleanup.take());
+    dns.imply_manual();
+    if let Some(path) = &flags.dns_credentials {
+        dns.credentials = Some(AbsolutePath::resolve(cwd, path).map_err(config)?);
+    }
+    if let Some(timeout) = flags.dns_propagation_timeout {
+        if timeout > DnsSettings::LONGEST_PROPAGATION {
+            let longest = humantime::format_duration(DnsSettings::LONGEST_PROPAGATION);
+            let text = format!("--dns-propagation-timeout may be at most {longest}");
+            return Err(Failure::config(text));
+        }
+        dns.propagation_timeout = Some(timeout);
+    }
+    let chosen = !flags.dns.is_empty() || hooked;
+    let by_dns = settings.challenges.iter().any(|kind| kind.is_dns());
+    if flags.dns_credentials.is_some() && dns.providers.is_empty() {
+        return Err(Failure::config("--dns-credentials is given, but no DNS provider")
+            .hint("add --dns PROVIDER; acmeagent-dns(7) lists those there are"));
+    }
+    if chosen && !flags.challenge.is_empty() && !by_dns {
+        let kinds = flags.challenge.join(" and ");
+        return Err(Failure::config(format!("{kinds} needs no DNS provider, and one is given"))
+            .hint("add --challenge dns-01, or leave it to --dns"));
+    }
+    if chosen && flags.challenge.is_empty() && !by_dns {
+        settings.challenges = vec![ChallengeKind::Dns01];
+    }
     Ok(())
 }
 
@@ -218,6 +271,16 @@ fn apply_deploy(
     }
     if !flags.verify.is_empty() {
         settings.verify.endpoints = parse_all(&flags.verify, endpoint::Endpoint::parse)?;
+    }
+    Ok(())
+}
+
+/// Finds out whether the DNS providers that are named are there, before anything is asked of a CA.
+fn find_providers(main: &MainSettings, settings: &CertSettings) -> Result<(), Failure> {
+    for choice in &settings.dns.providers {
+        if let DnsChoice::Named(name) = choice {
+            main.dns(name).map_err(Trouble::from)?;
+        }
     }
     Ok(())
 }

@@ -2,12 +2,13 @@
 
 use super::exit::Exit;
 use super::failure;
-use super::report::{CertificateLine, Failure, NextRenewal, PhaseTime};
+use super::report::{CertificateLine, Failure, NextRenewal, PhaseTime, printable};
 use crate::agent::authorities::EMBEDDED;
 use crate::agent::underway::progress;
 use crate::agent::{Done, Ended, Standing, Trouble};
 use crate::model::generation::Generation;
 use crate::model::name::CertName;
+use crate::model::proof::Proof;
 use crate::model::time::{Timestamp, Validity, in_words};
 use crate::pipeline::Cause;
 use crate::schedule::ladder::Rung;
@@ -49,6 +50,7 @@ pub(crate) fn of_standing(
         ari_exempt: None,
         ari_exempt_reason: None,
         phases: Vec::new(),
+        proved: meta.map(|meta| meta.proof.clone()).filter(|proof| *proof != Proof::default()),
         error: None,
     }
 }
@@ -257,6 +259,10 @@ pub(crate) fn text(line: &CertificateLine, done: &Done, layout: &Layout, now: Ti
     let mut text = format!("{}: {did}\n", line.name);
     if let Some(why) = &done.why {
         text += &format!("  because    {why}\n");
+    }
+    let proof = line.proved.as_ref().filter(|_| matches!(done.ended, Ended::Renewed));
+    if let Some(told) = proof.and_then(Proof::told) {
+        text += &format!("  note       renewed by {}\n", printable(&told));
     }
     text += &format!("  certifies  {}\n", names.join(", "));
     text +=

@@ -70,6 +70,14 @@ const EXAMPLES: [(&str, &str); 7] = [
 ];
 
 /// Writes the page.
+/// The pages beside this one, with their chapters.
+const OTHER_PAGES: [(&str, &str); 4] = [
+    ("acmeagent.toml", "5"),
+    ("acmeagent-store", "5"),
+    ("acmeagent-hooks", "7"),
+    ("acmeagent-dns", "7"),
+];
+
 pub(super) fn page(command: Command) -> String {
     let mut command = command.disable_help_subcommand(true);
     command.build();
@@ -99,9 +107,7 @@ pub(super) fn page(command: Command) -> String {
     section(&mut page, "ENVIRONMENT", "", &ENVIRONMENT);
     section(&mut page, "EXAMPLES", "", &EXAMPLES);
     page.control("SH", ["SEE ALSO"]);
-    for (name, chapter) in
-        [("acmeagent.toml", "5"), ("acmeagent-store", "5"), ("acmeagent-hooks", "7")]
-    {
+    for (name, chapter) in OTHER_PAGES {
         page.control("BR", [name, &format!("({chapter})")]);
     }
     page.render()

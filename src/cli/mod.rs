@@ -5,6 +5,7 @@ pub(crate) mod args;
 mod check;
 mod context;
 mod delete;
+mod dns_record;
 mod doctor;
 mod drill;
 pub(crate) mod exit;

@@ -27,7 +27,8 @@ pub(super) fn run(context: &Context, args: &Renew) -> Result<Report, Failure> {
     let unattended = args.names.is_empty() && !args.force;
     if unattended {
         context.store().note_run(context.now(), false);
-        if let Some(idle) = nothing_due(context)? {
+        let leftovers = context.store().with_leftovers().is_ok_and(|names| !names.is_empty());
+        if let Some(idle) = nothing_due(context)?.filter(|_| !leftovers) {
             return Ok(idle);
         }
     }

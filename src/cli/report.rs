@@ -11,6 +11,7 @@ use super::args::{Color, Global};
 use super::exit::Exit;
 use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};
+use crate::model::proof::Proof;
 use crate::model::time::{Timestamp, Validity, Window};
 
 const SCHEMA: u32 = 1;
@@ -77,6 +78,8 @@ pub(crate) struct CertificateLine {
     pub(crate) ari_exempt: Option<bool>,
     pub(crate) ari_exempt_reason: Option<String>,
     pub(crate) phases: Vec<PhaseTime>,
+    /// How the generation above was proven; `None` where there is none, or it is not known.
+    pub(crate) proved: Option<Proof>,
     pub(crate) error: Option<Failure>,
 }
 

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::choice::{self, AbsolutePath, CaChoice, Eab, Email, Hooks, OnBadName, Permissions};
+use super::dns::DnsSettings;
 use super::keys::unknown_word;
 use super::reader::{ConfigError, Node, Section, Source};
-use super::secret::{CredentialName, Secret, SecretSource, VariableName};
+use super::secret::{self, Secret, SecretSource};
 use super::target::TargetChoice;
 use super::verify::Verify;
 use super::{file, keys, rollout, writer};
@@ -41,6 +42,7 @@ pub(crate) struct CertSettings {
     pub(crate) challenges: Vec<ChallengeKind>,
     pub(crate) http01: Http01,
     pub(crate) tls_alpn01_port: Option<u16>,
+    pub(crate) dns: DnsSettings,
     pub(crate) hooks: Hooks,
     pub(crate) verify: Verify,
     pub(crate) rollout: Rollout,
@@ -64,6 +66,7 @@ impl Default for CertSettings {
             challenges: vec![ChallengeKind::Http01],
             http01: Http01::default(),
             tls_alpn01_port: None,
+            dns: DnsSettings::default(),
             hooks: Hooks::default(),
             verify: Verify::default(),
             rollout: Rollout::default(),
@@ -141,6 +144,7 @@ impl CertSettings {
                 .unwrap_or(built_in.challenges),
             http01: read_http01(&challenge)?,
             tls_alpn01_port: tls_alpn01_port.map(|node| node.port()).transpose()?,
+            dns: DnsSettings::read(&challenge)?,
             hooks: read_hooks(&root.section("hooks", &keys::HOOKS)?)?,
             verify: Verify::read(&root.section("verify", &keys::VERIFY)?)?,
             rollout: rollout::read(root)?,
@@ -214,18 +218,9 @@ pub(super) fn read_eab(section: &Section<'_>) -> Result<Option<Eab>, ConfigError
         return Ok(None);
     }
     let kid = section.parse("kid", choice::phrase)?.ok_or_else(|| section.missing("kid"))?;
-    let sources = [
-        section.parse("hmac-key-credential", CredentialName::parse)?.map(SecretSource::Credential),
-        section.parse("hmac-key-file", AbsolutePath::parse)?.map(SecretSource::File),
-        section
-            .value("hmac-key-command")?
-            .map(|node| node.command())
-            .transpose()?
-            .map(SecretSource::Command),
-        section.parse("hmac-key-env", VariableName::parse)?.map(SecretSource::Environment),
-        section.value("hmac-key")?.map(read_literal).transpose()?,
-    ];
-    let mut sources = sources.into_iter().flatten();
+    let mut sources = secret::read_sources(section, "hmac-key")?;
+    sources.extend(section.value("hmac-key")?.map(read_literal).transpose()?);
+    let mut sources = sources.into_iter();
     match (sources.next(), sources.next()) {
         (Some(hmac_key), None) => {
             let alg = section.parse("alg", parse_mac_algorithm)?.unwrap_or_default();

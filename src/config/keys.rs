@@ -1,5 +1,7 @@
 //! The names of all settings, in the order in which new files hold them.
 
+use crate::model::word::nearest;
+
 /// The keys of one table.
 #[derive(Debug)]
 pub(super) struct Keys {
@@ -33,7 +35,19 @@ const CERT_KEYS: &[&str] = &[
 pub(super) const CERT: Keys = Keys { header: "", known: CERT_KEYS };
 pub(super) const CHALLENGE: Keys = Keys {
     header: "challenge",
-    known: &["types", "webroot", "http-01-address", "http-01-port", "tls-alpn-01-port"],
+    known: &[
+        "types",
+        "webroot",
+        "http-01-address",
+        "http-01-port",
+        "tls-alpn-01-port",
+        "dns",
+        "dns-credentials",
+        "dns-propagation-timeout",
+        "dns-resolvers",
+        "manual-auth-hook",
+        "manual-cleanup-hook",
+    ],
 };
 pub(super) const HOOKS: Keys = Keys { header: "hooks", known: &["pre", "deploy", "post"] };
 pub(super) const VERIFY: Keys = Keys {
@@ -71,7 +85,7 @@ pub(super) const EAB: Keys = Keys {
 };
 
 /// `acmeagent.toml`.
-pub(super) const MAIN: Keys = Keys { header: "", known: &["defaults", "ca", "target"] };
+pub(super) const MAIN: Keys = Keys { header: "", known: &["defaults", "ca", "target", "dns"] };
 /// What a certificate's file may hold, but for the identifiers.
 pub(super) const DEFAULTS: Keys = Keys {
     header: "defaults",
@@ -108,6 +122,24 @@ pub(super) const TARGET: Keys = Keys {
     ],
 };
 
+pub(super) const DNS: Keys = Keys {
+    header: "[dns]",
+    known: &[
+        "name",
+        "kind",
+        "zones",
+        "credentials-credential",
+        "credentials-file",
+        "credentials-command",
+        "credentials-env",
+        "command",
+        "script",
+        "url",
+        "auth",
+        "cleanup",
+    ],
+};
+
 /// The tables of a certificate's file, but for its waves.
 pub(super) const CERT_TABLES: [&Keys; 7] =
     [&CERT, &CHALLENGE, &HOOKS, &VERIFY, &ROLLOUT, &PERMISSIONS, &EAB];
@@ -129,14 +161,6 @@ impl Keys {
             (None, None) => format!("known here: {}", self.known.join(", ")),
         }
     }
-}
-
-/// Finds the word that `typed` was probably meant to be.
-pub(super) fn nearest<'a>(typed: &str, known: &[&'a str]) -> Option<&'a str> {
-    let typed = typed.to_lowercase().replace('_', "-");
-    let distance = |word: &&str| strsim::damerau_levenshtein(&typed, word);
-    let word = known.iter().copied().min_by_key(distance)?;
-    (distance(&word) <= word.len().max(3) / 3).then_some(word)
 }
 
 /// Says that a word is none of those known, and which of them was probably meant.

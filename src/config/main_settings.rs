@@ -6,6 +6,7 @@ use url::Url;
 
 use super::cert::{self, CertSettings};
 use super::choice::{self, AbsolutePath, CaChoice, CaName, Eab};
+use super::dns::{DnsTable, NoDns};
 use super::reader::{ConfigError, Section, Source};
 use super::target::{NoTarget, TargetTable};
 use super::{file, keys};
@@ -14,13 +15,14 @@ use crate::model::name::Identifier;
 use crate::schedule::limits::Limits;
 
 /// The machine's settings: defaults for new certificates, CAs beyond the built-in ones, and targets
-/// of which more is to be said than their kind.
+/// and DNS providers of which more is to be said than their kind.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct MainSettings {
     /// Without identifiers.
     defaults: CertSettings,
     cas: Vec<CaTable>,
     targets: Vec<TargetTable>,
+    dns: Vec<DnsTable>,
 }
 
 /// One `[[ca]]`: a private CA, or a built-in one with other particulars.
@@ -60,7 +62,15 @@ impl MainSettings {
             }
             targets.push(target);
         }
-        Ok(Self { defaults, cas, targets })
+        let mut dns: Vec<DnsTable> = Vec::new();
+        for section in root.sections("dns", &keys::DNS)? {
+            let provider = DnsTable::read(&section)?;
+            if dns.iter().any(|other| other.name == provider.name) {
+                return Err(section.refuse("name", "another [[dns]] has that name"));
+            }
+            dns.push(provider);
+        }
+        Ok(Self { defaults, cas, targets, dns })
     }
 
     /// Reads the file at `path`; the built-in defaults if there is none.
@@ -90,6 +100,12 @@ impl MainSettings {
     pub(crate) fn target(&self, name: &str) -> Result<&TargetTable, NoTarget> {
         let found = self.targets.iter().find(|target| target.name == name);
         found.ok_or_else(|| NoTarget::new(name, &self.targets))
+    }
+
+    /// Finds the `[[dns]]` of that name.
+    pub(crate) fn dns(&self, name: &str) -> Result<&DnsTable, NoDns> {
+        let found = self.dns.iter().find(|provider| provider.name == name);
+        found.ok_or_else(|| NoDns::new(name, &self.dns))
     }
 }
 

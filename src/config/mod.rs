@@ -8,6 +8,7 @@
 
 pub(crate) mod cert;
 pub(crate) mod choice;
+pub(crate) mod dns;
 pub(crate) mod file;
 mod keys;
 pub(crate) mod main_settings;

@@ -10,6 +10,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::choice::{AbsolutePath, ChoiceError};
 use super::file::{self, FileError, Trust};
+use super::reader::{ConfigError, Section};
 use crate::hook::command::Command;
 use crate::hook::environment::HookEnv;
 use crate::hook::{Hook, HookError, capture};
@@ -119,6 +120,10 @@ pub(crate) enum SecretError {
     NoVariable { name: String },
     #[error("what {place} holds is not a secret of one word")]
     NotOneWord { place: String },
+    #[error("there is no text in {place}")]
+    Empty { place: String },
+    #[error("what {place} holds is no text, or more of it than {limit} bytes")]
+    NotText { place: String, limit: usize },
     #[error("cannot get a secret from a program")]
     Program(#[from] HookError),
     #[error(transparent)]
@@ -134,43 +139,97 @@ impl SecretError {
             }
             Self::Program(error) => error.hint(),
             Self::File(error) => error.hint(),
-            Self::NoVariable { .. } | Self::NotOneWord { .. } => None,
+            Self::NoVariable { .. }
+            | Self::NotOneWord { .. }
+            | Self::Empty { .. }
+            | Self::NotText { .. } => None,
         }
+    }
+
+    /// Says whether it is a matter of who may write or read the file.
+    pub(crate) fn is_unsafe(&self) -> bool {
+        matches!(self, Self::File(error) if error.is_unsafe())
     }
 }
 
 impl SecretSource {
     const LONGEST: usize = 16 * 1024;
+    const LONGEST_TEXT: usize = 64 * 1024;
     /// Long enough to unlock a key store, short enough for a run of many certificates.
     const PATIENCE: Duration = Duration::from_secs(60);
 
+    /// Where it is kept, as messages name it.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Literal(_) => "the settings".to_owned(),
+            Self::Credential(CredentialName(name)) => format!("systemd credential {name}"),
+            Self::File(path) => path.to_string(),
+            Self::Command(command) => format!("the output of {}", Hook::from(command).program()),
+            Self::Environment(VariableName(name)) => format!("environment variable {name}"),
+        }
+    }
+
     /// Fetches the secret.
     pub(crate) async fn reveal(&self, places: SecretPlaces<'_>) -> Result<Secret, SecretError> {
-        let (text, place) = match self {
-            Self::Literal(secret) => return Ok(secret.clone()),
+        let text = self.fetch(places, Self::LONGEST).await?;
+        Secret::new(text).ok_or_else(|| SecretError::NotOneWord { place: self.place() })
+    }
+
+    /// Fetches a secret of several lines, such as all the credentials a provider wants.
+    pub(crate) async fn reveal_text(
+        &self,
+        places: SecretPlaces<'_>,
+    ) -> Result<Zeroizing<String>, SecretError> {
+        let limit = Self::LONGEST_TEXT;
+        let text = Zeroizing::new(self.fetch(places, limit).await?);
+        match text.len() {
+            0 => Err(SecretError::Empty { place: self.place() }),
+            length if length > limit => Err(SecretError::NotText { place: self.place(), limit }),
+            _ => Ok(text),
+        }
+    }
+
+    async fn fetch(&self, places: SecretPlaces<'_>, limit: usize) -> Result<String, SecretError> {
+        Ok(match self {
+            Self::Literal(secret) => secret.expose().to_owned(),
             Self::Credential(CredentialName(name)) => {
                 let no_credentials = || SecretError::NoCredentials { name: name.clone() };
                 let path = places.credentials.ok_or_else(no_credentials)?.join(name);
-                (read(&path, Trust::Path)?, path.display().to_string())
+                read(&path, limit, Trust::Path)?
             }
-            Self::File(path) => (read(path.as_path(), Trust::Secret)?, path.to_string()),
+            Self::File(path) => read(path.as_path(), limit, Trust::Secret)?,
             Self::Command(command) => {
                 let hook = Hook::from(command).within(Self::PATIENCE);
-                let printed = capture(&hook, &HookEnv::new()).await?;
-                (to_text(printed), format!("the output of {}", hook.program()))
+                to_text(capture(&hook, &HookEnv::new()).await?)
             }
             Self::Environment(VariableName(name)) => {
                 let value = (places.variable)(name);
                 let value = value.ok_or_else(|| SecretError::NoVariable { name: name.clone() })?;
-                (to_text(value.into_encoded_bytes()), format!("environment variable {name}"))
+                to_text(value.into_encoded_bytes())
             }
-        };
-        Secret::new(text).ok_or(SecretError::NotOneWord { place })
+        })
     }
 }
 
-fn read(path: &Path, trust: Trust) -> Result<String, FileError> {
-    let found = file::read(path, SecretSource::LONGEST, trust)?;
+/// Reads the places of a secret that are given, `KEY-credential`, `KEY-file` and so on; a literal
+/// is no affair of this.
+pub(super) fn read_sources(
+    section: &Section<'_>,
+    key: &str,
+) -> Result<Vec<SecretSource>, ConfigError> {
+    let key = |place: &str| format!("{key}-{place}");
+    let command = section.value(&key("command"))?.map(|node| node.command()).transpose()?;
+    let sources = [
+        section.parse(&key("credential"), CredentialName::parse)?.map(SecretSource::Credential),
+        section.parse(&key("file"), AbsolutePath::parse)?.map(SecretSource::File),
+        command.map(SecretSource::Command),
+        section.parse(&key("env"), VariableName::parse)?.map(SecretSource::Environment),
+    ];
+    Ok(sources.into_iter().flatten().collect())
+}
+
+fn read(path: &Path, limit: usize, trust: Trust) -> Result<String, FileError> {
+    let found = file::read(path, limit, trust)?;
     Ok(found.ok_or_else(|| FileError::Missing { path: path.to_owned() })?.text)
 }
 
@@ -231,6 +290,32 @@ mod tests {
         let error = file.reveal(places).await.unwrap_err();
         assert!(error.to_string().ends_with("has mode 0440: others may read it"), "{error}");
         assert!(error.hint().unwrap().starts_with("chmod 600 /"));
+    }
+
+    #[tokio::test]
+    async fn a_text_may_have_many_lines_and_has_an_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("dns.toml");
+        let file = || SecretSource::File(AbsolutePath::parse(path.to_str().unwrap()).unwrap());
+        let with_mode = |text: &str, mode| {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let text = "a = \"hunter2\"\n".repeat(4000);
+        with_mode(&text, 0o600);
+        assert_eq!(*file().reveal_text(NOTHING).await.unwrap(), text);
+        let printed = command(&["printf", "a = 1\\nb = 2\\n"]).reveal_text(NOTHING).await.unwrap();
+        assert_eq!(*printed, "a = 1\nb = 2\n");
+        with_mode(&text, 0o644);
+        let error = file().reveal_text(NOTHING).await.unwrap_err();
+        assert!(error.is_unsafe() && error.hint().unwrap().starts_with("chmod 600 "), "{error}");
+        with_mode(&text.repeat(2), 0o600);
+        let error = file().reveal_text(NOTHING).await.unwrap_err();
+        assert!(error.to_string().ends_with("larger than 65536 bytes"), "{error}");
+        for nothing in [&["printf", ""][..], &["printf", "\\377"]] {
+            let error = command(nothing).reveal_text(NOTHING).await.unwrap_err();
+            assert_eq!(error.to_string(), "there is no text in the output of printf");
+        }
     }
 
     #[tokio::test]

@@ -25,6 +25,7 @@ use crate::certificate::Fingerprint;
 use crate::model::file;
 use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};
+use crate::model::proof::Proof;
 use crate::model::traffic::Share;
 
 /// Longer than any target may take over a server that does not answer.
@@ -89,6 +90,7 @@ fn generation(folder: &Path, identifiers: &[&str], number: u32) -> Delivery {
         identifiers: identifiers.iter().map(|name| Identifier::parse(name).unwrap()).collect(),
         generation: Generation::new(number).unwrap(),
         fingerprint: Fingerprint::of(made.cert.der()),
+        proof: Proof::default(),
         live_dir: folder.join(format!("live/{name}")),
         name,
         archive_dir,

@@ -37,6 +37,7 @@ impl Target for HookTarget {
             .certificate(&delivery.name, &delivery.live_dir)
             .generation(delivery.generation.number(), &delivery.fingerprint.to_string())
             .renewed(&delivery.identifiers)
+            .proof(&delivery.proof)
             .json(&delivery.live_dir.join(file::META));
         let report = run(&self.hook, &env).await?;
         Ok(Told { output: report.output })
@@ -115,7 +116,7 @@ mod tests {
         let told = target.activate(&rack.new, Share::ALL).await.unwrap();
         let live = rack.new.live_dir.display();
         let expected = format!(
-            "ACMEAGENT_FINGERPRINT={}\nACMEAGENT_GENERATION=2\nACMEAGENT_JSON={live}/meta.json\n\
+            "ACMEAGENT_CHALLENGE=\nACMEAGENT_FALLBACK=\nACMEAGENT_FINGERPRINT={}\nACMEAGENT_GENERATION=2\nACMEAGENT_JSON={live}/meta.json\n\
              ACMEAGENT_LIVE_DIR={live}\nACMEAGENT_NAME=a.example\n\
              RENEWED_DOMAINS=a.example b.example\nRENEWED_LINEAGE={live}\n",
             rack.new.fingerprint

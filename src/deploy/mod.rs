@@ -29,6 +29,7 @@ use crate::model::endpoint::Endpoint;
 use crate::model::file;
 use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};
+use crate::model::proof::Proof;
 use crate::model::traffic::{Share, Traffic};
 
 pub(crate) use error::TargetError;
@@ -41,6 +42,7 @@ pub(crate) struct Delivery {
     pub(crate) generation: Generation,
     /// Of its leaf.
     pub(crate) fingerprint: Fingerprint,
+    pub(crate) proof: Proof,
     /// Where servers read: the files of this generation once the switch is made.
     pub(crate) live_dir: PathBuf,
     /// The same files before the switch, with the owner and mode they will have in `live`; only we
@@ -98,6 +100,11 @@ pub(crate) trait Target: Send + Sync {
     /// Whether it can serve two certificates at once and give each its share.
     fn splits(&self) -> bool {
         false
+    }
+
+    /// The server that can answer tls-alpn-01 at its own port, where it is such a one.
+    fn slot(&self) -> Option<&rustls::Rustls> {
+        None
     }
 
     /// What it counted of its clients' handshakes since the split began.

@@ -5,12 +5,14 @@
 
 mod wire;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::wire::{Active, Canary, Counted, Held, Hello, Prepared, Request, Socket, Stats};
+use self::wire::{
+    Active, Canary, Challenged, Cleared, Counted, Held, Hello, Prepared, Request, Socket, Stats,
+};
 use super::{Delivery, Target, TargetError, Told, readable};
 use crate::certificate::Fingerprint;
 use crate::model::traffic::{Counters, Share, Traffic};
@@ -116,6 +118,33 @@ impl Rustls {
         }
     }
 
+    /// The user whose server answers `acme-tls/1` for us; `None` while it does not run.
+    pub(crate) async fn user(&self) -> Option<u32> {
+        Some(self.socket.peer().await?.uid())
+    }
+
+    /// Lets it show a challenge certificate to hellos that ask for `server_name` and offer
+    /// `acme-tls/1` alone (RFC 8737 §3). Once this returns, the file is read and may go.
+    pub(crate) async fn challenge(&self, server_name: &str, pem: &Path) -> Result<(), TargetError> {
+        let request = Request::Challenge { name: server_name, cert: pem, key: pem };
+        let shown: Challenged = self.socket.ask(request).await?;
+        match shown.name == server_name {
+            true => Ok(()),
+            false => {
+                let what = format!("asked to answer for {server_name}, it answers for another");
+                Err(self.socket.refuse(what, None))
+            }
+        }
+    }
+
+    /// Lets it forget that certificate. A server that does not run has forgotten it.
+    pub(crate) async fn clear(&self, server_name: &str) -> Result<(), TargetError> {
+        match self.socket.ask::<Cleared>(Request::Clear { name: server_name }).await {
+            Err(error) if error.is_nobody() => Ok(()),
+            cleared => cleared.map(drop),
+        }
+    }
+
     fn expect(
         &self,
         found: Fingerprint,
@@ -177,6 +206,10 @@ impl Target for Rustls {
 
     fn splits(&self) -> bool {
         true
+    }
+
+    fn slot(&self) -> Option<&Rustls> {
+        Some(self)
     }
 
     async fn traffic(&self, delivery: &Delivery) -> Result<Option<Traffic>, TargetError> {

@@ -12,6 +12,7 @@ pub(crate) enum Kind {
     A,
     Aaaa,
     Caa,
+    Cname,
     Ns,
     Soa,
     Txt,
@@ -23,6 +24,7 @@ impl Kind {
             Self::A => RecordType::A,
             Self::Aaaa => RecordType::AAAA,
             Self::Caa => RecordType::CAA,
+            Self::Cname => RecordType::CNAME,
             Self::Ns => RecordType::NS,
             Self::Soa => RecordType::SOA,
             Self::Txt => RecordType::TXT,
@@ -59,8 +61,11 @@ pub(crate) enum Data {
     Caa(Property),
     /// A name server.
     Server(Name),
-    /// The serial number of a zone's SOA.
-    Serial(u32),
+    /// A zone's SOA: the server that changes are made at, and the serial number.
+    Soa {
+        primary: Name,
+        serial: u32,
+    },
     /// The strings of a TXT record, joined.
     Text(Vec<u8>),
 }
@@ -79,6 +84,8 @@ pub(crate) struct Answer {
     pub(crate) records: Vec<Record>,
     /// The authority section: the SOA of the zone where there is nothing to answer.
     pub(crate) authority: Vec<Record>,
+    /// The additional section: where servers are that a referral names.
+    pub(crate) additional: Vec<Record>,
 }
 
 impl Answer {
@@ -102,6 +109,7 @@ impl Answer {
             authoritative: message.metadata.authoritative,
             records: read(&message.answers),
             authority: read(&message.authorities),
+            additional: read(&message.additionals),
         }
     }
 
@@ -142,12 +150,25 @@ impl Answer {
 
     /// The serial of the zone with this name.
     pub(crate) fn serial(&self, zone: &Name) -> Option<u32> {
-        self.of(zone).find_map(|data| if let Data::Serial(n) = data { Some(*n) } else { None })
+        let soa = |data: &_| if let Data::Soa { serial, .. } = data { Some(*serial) } else { None };
+        self.of(zone).find_map(soa)
+    }
+
+    /// The server at which the zone with this name is changed (RFC 2136 §4.3).
+    pub(crate) fn primary(&self, zone: &Name) -> Option<&Name> {
+        self.of(zone).find_map(|data| {
+            if let Data::Soa { primary, .. } = data { Some(primary) } else { None }
+        })
     }
 
     fn of(&self, name: &Name) -> impl Iterator<Item = &Data> {
         self.records.iter().filter(move |one| one.owner == *name).map(|one| &one.data)
     }
+}
+
+/// Whether the serial `a` of a zone is older than `b` (RFC 1982 §3.2).
+pub(crate) fn is_older(a: u32, b: u32) -> bool {
+    b.wrapping_sub(a).cast_signed() > 0
 }
 
 impl Record {
@@ -157,7 +178,7 @@ impl Record {
             RData::AAAA(address) => Data::Address(IpAddr::V6(address.0)),
             RData::CNAME(target) => Data::Alias(target.0.to_lowercase()),
             RData::NS(server) => Data::Server(server.0.to_lowercase()),
-            RData::SOA(soa) => Data::Serial(soa.serial),
+            RData::SOA(soa) => Data::Soa { primary: soa.mname.to_lowercase(), serial: soa.serial },
             RData::TXT(text) => Data::Text(text.txt_data.concat()),
             RData::CAA(caa) => Data::Caa(Property {
                 critical: caa.issuer_critical,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use hickory_resolver::proto::rr::Name;
 use hickory_resolver::system_conf::read_system_conf;
 
-use super::answer::{Answer, Kind};
+use super::answer::{Answer, Code, Kind};
 use super::ask::{AskError, Manner, ask};
 
 /// The servers of resolv.conf(5), asked in turn. What `/etc/hosts` says does not count: a CA does
@@ -33,7 +33,16 @@ impl Resolvers {
         Self(servers)
     }
 
-    /// What the first that answers at all answers.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.0.iter().copied()
+    }
+
+    /// These, in turn; `None` where none is given.
+    pub(crate) fn at(servers: &[IpAddr]) -> Option<Self> {
+        (!servers.is_empty()).then(|| Self(servers.to_owned()))
+    }
+
+    /// What the first says that has an answer; else what the first says that speaks at all.
     pub(crate) async fn ask(
         &self,
         name: &Name,
@@ -42,8 +51,13 @@ impl Resolvers {
     ) -> Result<Answer, AskError> {
         let mut result = Err(AskError::Silent);
         for server in &self.0 {
-            result = ask(*server, name, kind, manner).await;
-            if result.is_ok() {
+            let said = ask(*server, name, kind, manner).await;
+            let knows = |answer: &Answer| matches!(answer.code, Code::Success | Code::NoSuchName);
+            let settled = said.as_ref().is_ok_and(knows);
+            if settled || result.is_err() {
+                result = said;
+            }
+            if settled {
                 break;
             }
         }

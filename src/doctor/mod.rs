@@ -6,6 +6,7 @@
 mod account;
 mod admission;
 mod clock;
+mod dns;
 mod host;
 mod jobs;
 mod limits;
@@ -20,6 +21,7 @@ mod trust;
 
 use crate::agent::{Agent, Insistence, Standing};
 use crate::config::cert::CertSettings;
+use crate::model::fault::in_full;
 use crate::model::finding::{Finding, Severity};
 use crate::model::name::CertName;
 use admission::admit;
@@ -64,6 +66,7 @@ pub(crate) async fn examine(agent: &Agent, names: &[CertName], fix: bool) -> Vec
     let jobs = Jobs::gather(&host);
     findings.extend(account::examine(agent, &patients, fix).await);
     findings.extend(ports::examine(agent, &patients).await);
+    findings.extend(dns::examine(agent, &patients).await);
     findings.extend(clock::glance(&patients, now));
     findings.extend(clock::examine(agent, &patients, &host).await);
     findings.extend(live::glance(store, &patients));
@@ -98,10 +101,4 @@ pub(crate) async fn glance(
     findings.extend(system::glance(store));
     findings.retain(|finding| finding.severity > Severity::Ok);
     findings
-}
-
-/// The text of an error and of everything beneath it.
-fn in_full(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |cause| cause.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -9,6 +9,7 @@ use crate::challenge::SolverError;
 use crate::config::choice::CaChoice;
 use crate::model::challenge::ChallengeKind;
 use crate::model::finding::{Finding, Severity};
+use crate::pipeline::Looker;
 
 /// How one type of challenge fared: what stands in its way, and what to do about it.
 type Tried = Result<(), (String, Option<&'static str>)>;
@@ -41,14 +42,16 @@ pub(super) async fn examine(agent: &Agent, patients: &[Patient]) -> Vec<Finding>
 
 async fn attempt(agent: &Agent, patient: &Patient, kind: ChallengeKind, any_port: bool) -> Tried {
     let wanted = agent
-        .wanted(&patient.settings, &patient.settings.identifiers)
+        .wanted(&patient.name, &patient.settings, &patient.settings.identifiers)
+        .await
         .map_err(|trouble| (in_full(&trouble), None))?;
-    let solver = match agent.hands.solvers.choose(&wanted, kind, any_port) {
+    let looker = Looker { any_port, account: None };
+    let solver = match agent.hands.solvers.choose(&wanted, kind, &looker) {
         Ok(Some(chosen)) => chosen.solver,
         Ok(None) => return Err((format!("{kind} is not supported by this version"), None)),
         Err(error) => return Err((in_full(&error), hint(&error))),
     };
-    solver.precheck().await.map_err(|error| (in_full(&error), hint(&error)))
+    solver.precheck(&[]).await.map_err(|error| (in_full(&error), hint(&error)))
 }
 
 /// What the error's own words do not say already.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::Hook;
+use super::{Hook, HookError};
 
 /// Why a hook directory is not run.
 #[derive(Debug, Error)]
@@ -60,6 +60,20 @@ pub(crate) fn directory(dir: &Path) -> Result<Vec<Hook>, DirectoryError> {
         }
     }
     Ok(hooks)
+}
+
+/// Refuses a file that somebody other than root or this user could have put there.
+pub(crate) fn ensure_ours(path: &Path) -> Result<(), HookError> {
+    let check = || {
+        let unreadable = |source| DirectoryError::Read { path: path.to_owned(), source };
+        let real = fs::canonicalize(path).map_err(unreadable)?;
+        check_parents(&real)?;
+        check(&real, &fs::metadata(&real).map_err(unreadable)?)
+    };
+    check().map_err(|error: DirectoryError| HookError::Unsafe {
+        program: path.to_string_lossy().escape_debug().to_string(),
+        why: Box::new(error),
+    })
 }
 
 /// Whether `path` is to be run; an error if it is but is not safe.

@@ -93,16 +93,23 @@ impl Tail {
         (self.dropped == 0).then(|| mem::take(&mut self.bytes))
     }
 
-    /// The text for people: whatever could steer a terminal or mislead the eye is written out.
-    pub(super) fn into_printable(mut self) -> String {
+    /// The text for people: whatever could steer a terminal or mislead the eye is written out, and
+    /// what is `unspeakable`, the longest first, reads `***`.
+    pub(super) fn into_printable(mut self, unspeakable: &[&str]) -> String {
         self.shorten();
         let mut text = String::with_capacity(self.bytes.len());
         if self.dropped > 0 {
             let _ = writeln!(text, "[{} bytes before this left out]", self.dropped);
+            let cut = unspeakable.iter().map(|secret| end_of(secret.as_bytes(), &self.bytes)).max();
+            self.bytes.drain(..cut.unwrap_or(0));
             let inner = self.bytes.iter().take_while(|byte| **byte & 0xc0 == 0x80).count();
             self.bytes.drain(..inner);
         }
-        for sign in String::from_utf8_lossy(&self.bytes).replace("\r\n", "\n").chars() {
+        let mut printed = String::from_utf8_lossy(&self.bytes).into_owned();
+        for secret in unspeakable {
+            printed = printed.replace(secret, "***");
+        }
+        for sign in printed.replace("\r\n", "\n").chars() {
             match sign {
                 '\n' | '\t' => text.push(sign),
                 _ if sign.is_control() || is_invisible(sign) => text.extend(sign.escape_default()),
@@ -111,6 +118,14 @@ impl Tail {
         }
         text
     }
+}
+
+/// How much of `bytes` may be the end of a secret whose beginning was cut off.
+fn end_of(secret: &[u8], bytes: &[u8]) -> usize {
+    (1..secret.len())
+        .rev()
+        .find(|end| bytes.starts_with(&secret[secret.len() - end..]))
+        .unwrap_or(0)
 }
 
 /// Characters that reorder or hide what stands around them (Unicode Standard Annex 9).
@@ -127,7 +142,7 @@ mod tests {
     fn printable(bytes: &[u8]) -> String {
         let mut tail = Tail::default();
         tail.push(bytes);
-        tail.into_printable()
+        tail.into_printable(&[])
     }
 
     #[test]
@@ -155,10 +170,42 @@ mod tests {
         tail.push("é".repeat(Tail::LIMIT / 2 - 1).as_bytes());
         tail.push(b"end");
         assert!(tail.bytes.capacity() <= 8 * Tail::LIMIT);
-        let text = tail.into_printable();
+        let text = tail.into_printable(&[]);
         let (note, rest) = text.split_once('\n').unwrap();
         assert_eq!(note, format!("[{} bytes before this left out]", 400_000 + 1));
         assert!(rest.starts_with('é') && rest.ends_with("éend"), "{}", &rest[..20]);
+    }
+
+    #[test]
+    fn what_is_unspeakable_is_masked() {
+        let table: [(&[u8], &[&str], &str); 6] = [
+            (b"key=hunter22 x", &["hunter22"], "key=*** x"),
+            (b"hunter22hunter22\r\n", &["hunter22"], "******\n"),
+            (b"\xffhunter22\xff", &["hunter22"], "\u{fffd}***\u{fffd}"),
+            (b"a\x1bb", &["a\u{1b}b"], "***"),
+            (b"long-and-short", &["long-and-short", "short"], "***"),
+            (b"line one\nline two\n", &["line one\nline two", "line two"], "***\n"),
+        ];
+        for (bytes, unspeakable, text) in table {
+            let mut tail = Tail::default();
+            tail.push(bytes);
+            assert_eq!(tail.into_printable(unspeakable), text);
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_cut_in_two_is_not_shown_either() {
+        let secret = "correct-horse";
+        for cut in 0..=secret.len() {
+            let mut tail = Tail::default();
+            tail.push(&[b'x'; 3 * Tail::LIMIT]);
+            tail.push(secret.as_bytes());
+            tail.push(&vec![b'y'; Tail::LIMIT - cut]);
+            let text = tail.into_printable(&["correct-horse"]);
+            let (_, rest) = text.split_once('\n').unwrap();
+            let rest = rest.trim_start_matches("***");
+            assert!(rest.bytes().all(|byte| byte == b'y'), "{cut}: {}", &rest[..20]);
+        }
     }
 
     #[test]

@@ -21,6 +21,16 @@ pub(super) enum Streams {
     Both,
     /// Standard output; what goes to standard error is lost.
     OutputOnly,
+    /// Each by itself.
+    Apart,
+}
+
+/// What a program printed.
+pub(super) struct Printed {
+    /// On standard output, or on both.
+    pub(super) output: Tail,
+    /// On standard error, where that is read by itself.
+    pub(super) errors: Tail,
 }
 
 /// How a program came to its end.
@@ -36,6 +46,7 @@ pub(super) struct Process {
     group: Group,
     child: Child,
     output: Output,
+    errors: Option<Output>,
 }
 
 impl Process {
@@ -48,9 +59,13 @@ impl Process {
         let (program, arguments) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let (reader, writer) = io::pipe()?;
         let output = Output::new(OwnedFd::from(reader))?;
-        let stderr = match streams {
-            Streams::Both => Stdio::from(writer.try_clone()?),
-            Streams::OutputOnly => Stdio::null(),
+        let (stderr, errors) = match streams {
+            Streams::Both => (Stdio::from(writer.try_clone()?), None),
+            Streams::OutputOnly => (Stdio::null(), None),
+            Streams::Apart => {
+                let (reader, writer) = io::pipe()?;
+                (Stdio::from(writer), Some(Output::new(OwnedFd::from(reader))?))
+            }
         };
         let child = Command::new(program)
             .args(arguments)
@@ -64,7 +79,7 @@ impl Process {
             .spawn()?;
         let leader = child.id().and_then(|id| i32::try_from(id).ok());
         let leader = leader.expect("a child that was never waited for has its id");
-        Ok(Self { group: Group(Some(Pid::from_raw(leader))), child, output })
+        Ok(Self { group: Group(Some(Pid::from_raw(leader))), child, output, errors })
     }
 
     /// Waits for the program, not for what it left running; stops the whole group at `limit`.
@@ -74,22 +89,37 @@ impl Process {
         mut self,
         limit: Duration,
         grace: Duration,
-    ) -> io::Result<(End, Tail)> {
-        let wait = self.output.draining(self.child.wait());
-        let end = match timeout(limit, wait).await {
+    ) -> io::Result<(End, Printed)> {
+        let end = match timeout(limit, self.wait()).await {
             Ok(status) => End::Exited(status?),
             Err(_) => {
                 self.group.signal(Signal::SIGTERM);
-                let _ = timeout(grace, self.output.draining(self.child.wait())).await;
+                let _ = timeout(grace, self.wait()).await;
                 self.group.signal(Signal::SIGKILL);
                 // Bounded, as a program stuck in the kernel dies only when the kernel lets it.
-                let _ = timeout(grace, self.output.draining(self.child.wait())).await;
+                let _ = timeout(grace, self.wait()).await;
                 End::TimedOut
             }
         };
         self.group.release();
-        let _ = timeout(Self::AFTERMATH, self.output.read_to_end()).await;
-        Ok((end, self.output.into_tail()))
+        let _ = timeout(Self::AFTERMATH, self.read_to_end()).await;
+        let errors = self.errors.map(Output::into_tail).unwrap_or_default();
+        Ok((end, Printed { output: self.output.into_tail(), errors }))
+    }
+
+    async fn wait(&mut self) -> io::Result<ExitStatus> {
+        let wait = self.output.draining(self.child.wait());
+        match &mut self.errors {
+            Some(errors) => errors.draining(wait).await,
+            None => wait.await,
+        }
+    }
+
+    async fn read_to_end(&mut self) {
+        match &mut self.errors {
+            Some(errors) => drop(tokio::join!(self.output.read_to_end(), errors.read_to_end())),
+            None => self.output.read_to_end().await,
+        }
     }
 }
 

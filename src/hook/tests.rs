@@ -345,3 +345,35 @@ fn programs_are_found_as_they_will_be() {
         assert!(expected.is_none_or(ends), "{program} {error:?}");
     }
 }
+
+#[tokio::test]
+async fn secrets_of_the_environment_are_masked_in_output_and_errors() {
+    let programs = Programs::new();
+    let env = HookEnv::new().secret("TOKEN", "hunter22");
+    let hook = programs.script("echo \"token is $TOKEN\"; echo \"$TOKEN\" >&2");
+    assert_eq!(run(&hook, &env).await.unwrap().output, "token is ***\n***\n");
+
+    let error = run(&programs.script("echo \"$TOKEN\"; exit 1"), &env).await.unwrap_err();
+    assert_eq!(error.output(), Some("***\n"));
+    let hook = programs.script("echo \"$TOKEN\"; sleep 1000").within(Duration::from_secs(1));
+    let error = run(&hook, &env).await.unwrap_err();
+    assert!(matches!(&error, HookError::TimedOut { output, .. } if output == "***\n"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_answered_and_what_is_said_are_kept_apart() {
+    let programs = Programs::new();
+    let env = HookEnv::new().secret("TOKEN", "hunter22");
+    let hook = programs.script("echo \"id $TOKEN\"; echo \"said $TOKEN\" >&2");
+    let (answer, report) = consult(&hook, &env).await.unwrap();
+    assert_eq!((answer.as_slice(), report.output.as_str()), (&b"id hunter22\n"[..], "said ***\n"));
+
+    let hook = programs.script("echo \"id $TOKEN\"; echo \"said $TOKEN\" >&2; exit 2");
+    let error = consult(&hook, &env).await.unwrap_err();
+    assert!(matches!(&error, HookError::Exited { code: 2, .. }), "{error}");
+    assert_eq!(error.output(), Some("said ***\n"));
+
+    let hook = programs.script("head -c 100000 /dev/zero & head -c 1000000 /dev/zero >&2; wait");
+    let error = consult(&hook, &env).await.unwrap_err();
+    assert!(matches!(error, HookError::TooMuch { .. }), "{error}");
+}

@@ -1,9 +1,11 @@
 //! What a CA asks to be shown (RFC 8555 §8).
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use aws_lc_rs::digest;
+use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
 use serde::{Deserialize, Serialize};
 
 use super::name::Identifier;
@@ -17,10 +19,15 @@ pub(crate) enum ChallengeKind {
     TlsAlpn01,
     #[serde(rename = "dns-01")]
     Dns01,
+    #[serde(rename = "dns-account-01")]
+    DnsAccount01,
+    #[serde(rename = "dns-persist-01")]
+    DnsPersist01,
 }
 
 impl ChallengeKind {
-    pub(crate) const ALL: [Self; 3] = [Self::Http01, Self::TlsAlpn01, Self::Dns01];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Http01, Self::TlsAlpn01, Self::Dns01, Self::DnsAccount01, Self::DnsPersist01];
 
     /// The registered name (IANA, "ACME Validation Methods").
     pub(crate) fn as_str(self) -> &'static str {
@@ -28,6 +35,16 @@ impl ChallengeKind {
             Self::Http01 => "http-01",
             Self::TlsAlpn01 => "tls-alpn-01",
             Self::Dns01 => "dns-01",
+            Self::DnsAccount01 => "dns-account-01",
+            Self::DnsPersist01 => "dns-persist-01",
+        }
+    }
+
+    /// Whether the CA looks into the DNS, and at no address.
+    pub(crate) fn is_dns(self) -> bool {
+        match self {
+            Self::Http01 | Self::TlsAlpn01 => false,
+            Self::Dns01 | Self::DnsAccount01 | Self::DnsPersist01 => true,
         }
     }
 
@@ -39,7 +56,26 @@ impl ChallengeKind {
     pub(crate) fn proves(self, identifier: &Identifier) -> bool {
         match self {
             Self::Http01 | Self::TlsAlpn01 => !identifier.is_wildcard(),
-            Self::Dns01 => matches!(identifier, Identifier::Dns(_)),
+            Self::Dns01 | Self::DnsAccount01 | Self::DnsPersist01 => {
+                matches!(identifier, Identifier::Dns(_))
+            }
+        }
+    }
+
+    /// Where a CA looks for a TXT record, without a final dot (RFC 8555 §8.4); `None` where it
+    /// looks elsewhere, or nobody knows without an account. May be longer than the DNS allows.
+    pub(crate) fn record_name(
+        self,
+        identifier: &Identifier,
+        account: Option<&AccountLabel>,
+    ) -> Option<String> {
+        let Identifier::Dns(name) = identifier else { return None };
+        match (self, account) {
+            (Self::Dns01, _) => Some(format!("_acme-challenge.{}", name.base())),
+            (Self::DnsAccount01, Some(account)) => {
+                Some(format!("{}._acme-challenge.{}", account.as_str(), name.base()))
+            }
+            _ => None,
         }
     }
 }
@@ -47,6 +83,25 @@ impl ChallengeKind {
 impl fmt::Display for ChallengeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// The protocol a CA asks for, and the only one spoken here (RFC 8737 §6.2).
+pub(crate) const ACME_TLS: &[u8] = b"acme-tls/1";
+
+/// What a CA puts into SNI: the name, or the reverse name of an address (RFC 8738 §6).
+pub(crate) fn server_name(identifier: &Identifier) -> String {
+    match identifier {
+        Identifier::Dns(name) => name.as_str().to_owned(),
+        Identifier::Ip(IpAddr::V4(ip)) => {
+            let [a, b, c, d] = ip.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+        }
+        Identifier::Ip(IpAddr::V6(ip)) => {
+            let octets = ip.octets();
+            let nibbles = octets.iter().rev().flat_map(|octet| [octet & 15, octet >> 4]);
+            nibbles.map(|nibble| format!("{nibble:x}.")).collect::<String>() + "ip6.arpa"
+        }
     }
 }
 
@@ -95,6 +150,11 @@ impl KeyAuthorization {
         let digest = digest::digest(&digest::SHA256, self.0.as_bytes());
         digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
     }
+
+    /// What dns-01 and dns-account-01 put into the TXT record (RFC 8555 §8.4).
+    pub(crate) fn txt_value(&self) -> String {
+        BASE64URL_NOPAD.encode(&self.digest())
+    }
 }
 
 impl fmt::Debug for KeyAuthorization {
@@ -103,13 +163,45 @@ impl fmt::Debug for KeyAuthorization {
     }
 }
 
-/// One challenge to answer, with everything a solver needs.
+/// What tells the records of one account from those of another, as a DNS label
+/// (draft-ietf-acme-dns-account-label-02 §3).
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct AccountLabel(String);
+
+impl AccountLabel {
+    /// Bytes of the digest that go into the label.
+    const DIGEST: usize = 10;
+
+    /// The label of the account with this URL.
+    pub(crate) fn of(account_url: &str) -> Self {
+        let digest = digest::digest(&digest::SHA256, account_url.as_bytes());
+        let text = BASE32_NOPAD.encode(&digest.as_ref()[..Self::DIGEST]);
+        Self(format!("_{}", text.to_ascii_lowercase()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One challenge with a token, and everything a solver needs to answer it.
+///
+/// dns-persist-01 has none: nothing is presented for it, its record [stands](super::persist).
 #[derive(Clone, Debug)]
 pub(crate) struct Challenge {
     pub(crate) identifier: Identifier,
     pub(crate) kind: ChallengeKind,
     pub(crate) token: Token,
     pub(crate) key_authorization: KeyAuthorization,
+    /// Of the account that is to prove it; only dns-account-01 needs it.
+    pub(crate) account: Option<AccountLabel>,
+}
+
+impl Challenge {
+    /// Where the CA looks for a TXT record; `None` where it looks elsewhere.
+    pub(crate) fn record_name(&self) -> Option<String> {
+        self.kind.record_name(&self.identifier, self.account.as_ref())
+    }
 }
 
 /// The ports on which a CA looks for answers; may be changed while the CA runs.
@@ -163,7 +255,19 @@ mod tests {
         let answer = KeyAuthorization::new(&token, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
         let hex = "653471d42925d7eb4cd39a39cda8b34d3034c94cb90067ab78c8123560ba2e5f";
         assert_eq!(HEXLOWER.encode(&answer.digest()), hex);
+        assert_eq!(answer.txt_value(), "ZTRx1Ckl1-tM05o5zaizTTA0yUy5AGereMgSNWC6Ll8");
         assert!(!format!("{answer:?}").contains("eva"));
+    }
+
+    #[test]
+    fn account_label_vectors() {
+        let table = [
+            ("https://example.com/acme/acct/ExampleAccount", "_ujmmovf2vn55tgye"),
+            ("https://acme-v02.api.letsencrypt.org/acme/acct/1234567890", "_rhuccyogo34zlvsj"),
+        ];
+        for (url, label) in table {
+            assert_eq!(AccountLabel::of(url).as_str(), label);
+        }
     }
 
     #[test]

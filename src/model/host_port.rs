@@ -28,6 +28,12 @@ impl HostPort {
     const PORT: u16 = 443;
 
     pub(crate) fn parse(text: &str) -> Result<Self, HostPortError> {
+        Self::parse_with_default(text, Self::PORT)
+    }
+
+    /// Reads one of a service whose usual port is `port`.
+    pub(crate) fn parse_with_default(text: &str, port: u16) -> Result<Self, HostPortError> {
+        let usual = port;
         let (host, port) = match text.rsplit_once(':') {
             // Colons in the host are those of an IPv6 address, which holds a port only in brackets.
             Some((host, _)) if host.contains(':') && !host.ends_with(']') => (text, None),
@@ -38,7 +44,7 @@ impl HostPort {
         if host.is_wildcard() {
             return Err(HostPortError::Wildcard { text: text.to_owned() });
         }
-        let port = port.map_or(Ok(Self::PORT), |port| {
+        let port = port.map_or(Ok(usual), |port| {
             let plain = port.bytes().all(|byte| byte.is_ascii_digit());
             let number = port.parse().ok().filter(|port| plain && *port > 0);
             number.ok_or_else(|| HostPortError::Port { text: text.to_owned() })

@@ -3,17 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
-use super::solvers::Chosen;
 use super::{Cause, Pressure, Run};
-use crate::acme::{
-    Account, AcmeError, Authorization, Issued, KeyAlgorithm, NewOrder, Order, Profile,
-};
+use crate::acme::{Account, AcmeError, Issued, KeyAlgorithm, NewOrder, Order, Profile};
 use crate::acme::{OrderStatus, PATIENCE, csr, fresh_key};
 use crate::certificate::{Chain, Key, KeyType};
-use crate::model::challenge::Challenge;
 use crate::model::event::Event;
 use crate::model::generation::Generation;
 use crate::model::name::Identifier;
@@ -23,24 +19,15 @@ use crate::store::StoreError;
 use crate::store::archive::{GenerationFiles, Meta};
 use crate::store::journal::OrderJournal;
 
-/// How long a CA may take for a certificate, all its answers together: one that answers each time
+/// How long a CA may take for an order, all its answers together: one that answers each time
 /// just before it is given up must not hold a run for ever.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// What of it is left for taking answers to challenges back.
-const FOR_CLEANING_UP: Duration = Duration::from_secs(15);
-
-/// One challenge to be answered, and by whom.
-struct Answer {
-    authorization: Authorization,
-    challenge: Challenge,
-    chosen: Chosen,
-}
+pub(super) const FOR_CLEANING_UP: Duration = Duration::from_secs(15);
 
 impl Run<'_> {
     pub(super) async fn acquire(&mut self, at: Acquire) -> State<Cause> {
-        let end = Instant::now() + LONGEST;
-        let ordered = timeout_at(end, self.order(end - FOR_CLEANING_UP)).await;
-        match ordered.unwrap_or(Err(Cause::TooSlow { after: LONGEST })) {
+        match self.order().await {
             Ok(generation) => at.archived(generation),
             Err(cause) => {
                 self.learn(&cause);
@@ -49,15 +36,53 @@ impl Run<'_> {
         }
     }
 
-    async fn order(&mut self, end: Instant) -> Result<Generation, Cause> {
+    /// Orders until a certificate comes of it: once more for each challenge type the CA refused, as
+    /// long as another may do.
+    async fn order(&mut self) -> Result<Generation, Cause> {
+        let longest = self.longest();
+        let late = |_| Cause::TooSlow { after: longest };
+        let mut end = Instant::now() + longest;
+        let prepared = timeout_at(end, self.prepare()).await;
+        let (account, key, profile) = prepared.map_err(late)??;
+        let mut rounds = self.usable.len();
+        loop {
+            let round = self.round(&account, &key, profile.as_deref(), end - FOR_CLEANING_UP);
+            match timeout_at(end, round).await.map_err(late).and_then(|done| done) {
+                Ok(generation) => return Ok(generation),
+                Err(cause) => {
+                    rounds = rounds.saturating_sub(1);
+                    self.fall_back(cause, rounds > 0).await?;
+                }
+            }
+            end = Instant::now() + longest;
+        }
+    }
+
+    /// How long an order may take: name servers are not the CA's concern.
+    pub(super) fn longest(&self) -> Duration {
+        LONGEST + self.wanted.dns.as_ref().map(|dns| dns.patience).unwrap_or_default()
+    }
+
+    /// What an order needs before it can be opened.
+    async fn prepare(&mut self) -> Result<(Account, Key, Option<String>), Cause> {
         // The key is made while the network waits.
         let opening = self.authority().account(&self.hands.store, &self.application);
         let (account, key) = tokio::join!(opening, self.key());
         let (account, key) = (account?.clone(), key?);
-        let profile = self.profile().await?;
-        let mut order = self.open(&account, profile).await?;
-        let issued = self.bring_home(&mut order, &key, end).await?;
-        let chain = match self.pick_chain(&order, &issued, &key).await {
+        Ok((account, key, self.profile().await?))
+    }
+
+    /// From one order to a generation in the archive.
+    async fn round(
+        &mut self,
+        account: &Account,
+        key: &Key,
+        profile: Option<&str>,
+        end: Instant,
+    ) -> Result<Generation, Cause> {
+        let mut order = self.open(account, profile.map(str::to_owned)).await?;
+        let issued = self.bring_home(&mut order, key, end).await?;
+        let chain = match self.pick_chain(&order, &issued, key).await {
             Ok(chain) => chain,
             Err(cause) => return Err(self.give_up_order(cause)?),
         };
@@ -66,7 +91,7 @@ impl Run<'_> {
             name: self.name.clone(),
             text: format!("{sent} requests to the CA so far"),
         });
-        self.archive(&account, &order, &chain, &key)
+        self.archive(account, &order, &chain, key)
     }
 
     /// Forgets an order whose certificate is of no use: taking it up again would bring the same one.
@@ -265,52 +290,6 @@ impl Run<'_> {
         brought
     }
 
-    /// Answers every open challenge; takes the answers back whatever comes of it.
-    async fn prove(&self, order: &mut Order, end: Instant) -> Result<(), Cause> {
-        let open = order.pending().await?;
-        let mut answers = Vec::with_capacity(open.len());
-        for authorization in open {
-            answers.push(self.choose(authorization)?);
-        }
-        let mut stop = self.hands.stop.clone();
-        let proven = tokio::select! {
-            proven = self.answer(order, &answers) => proven,
-            _ = stop.wait_for(|stop| *stop) => Err(Cause::Interrupted),
-            () = sleep_until(end) => Err(Cause::TooSlow { after: LONGEST }),
-        };
-        for Answer { challenge, chosen, .. } in &answers {
-            if let Err(error) = chosen.solver.clean_up(challenge).await {
-                self.notice(format!("could not clean up after {}: {error}", challenge.identifier));
-            }
-        }
-        proven
-    }
-
-    async fn answer(&self, order: &mut Order, answers: &[Answer]) -> Result<(), Cause> {
-        for Answer { challenge, chosen, .. } in answers {
-            chosen.solver.present(challenge).await?;
-            if let Some(ports) = &self.authority().validation_ports {
-                chosen.announce(ports);
-            }
-        }
-        let asked = answers.iter().map(|a| order.set_ready(&a.authorization, a.challenge.kind));
-        futures_util::future::try_join_all(asked).await?;
-        Ok(order.wait_ready(PATIENCE).await?)
-    }
-
-    /// The first challenge, in the order of the settings, that the CA offers and we can answer.
-    fn choose(&self, authorization: Authorization) -> Result<Answer, Cause> {
-        let any_port = self.authority().takes_any_port();
-        for kind in &self.usable {
-            let offered = authorization.challenges.iter().find(|challenge| challenge.kind == *kind);
-            let chosen = self.hands.solvers.choose(&self.wanted, *kind, any_port)?;
-            if let (Some(challenge), Some(chosen)) = (offered.cloned(), chosen) {
-                return Ok(Answer { authorization, challenge, chosen });
-            }
-        }
-        Err(Cause::NoChallenge { identifier: authorization.identifier.to_string() })
-    }
-
     /// The chain to serve: the preferred one where the CA has it, else the first that verifies.
     async fn pick_chain(&self, order: &Order, issued: &Issued, key: &Key) -> Result<Chain, Cause> {
         let first = Chain::parse(issued.chain_pem.as_bytes())?;
@@ -366,6 +345,7 @@ impl Run<'_> {
                 ari_id: chain.ari_id().map(|id| id.as_str().to_owned()),
                 serial: chain.serial(),
                 key_type: key.kind().as_str().to_owned(),
+                proof: self.proof(),
             },
         };
         let generation = self.hands.store.publish(self.lock, &files)?;

@@ -77,7 +77,7 @@ impl Run<'_> {
 
     /// Notes what a failure teaches of the CA's limits.
     pub(super) fn learn(&self, cause: &Cause) {
-        let Cause::Acme(error) = cause else { return };
+        let Cause::Acme(error) = cause.last() else { return };
         let lessons = error.lessons(&set(self.wanted.identifiers));
         if !lessons.is_empty() {
             self.enter(lessons);

@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use super::cause::Cause;
+use super::solvers::Looker;
 use crate::acme::{
     Account, AccountFile, AcmeError, Eab, Endpoint, KeyInForce, Registration, Session,
 };
 use crate::certificate::Roots;
-use crate::model::challenge::ValidationPorts;
+use crate::model::challenge::{AccountLabel, ValidationPorts};
 use crate::model::time::Clock;
 use crate::schedule::budget::{Entry, What};
 use crate::store::layout::Label;
@@ -186,6 +187,15 @@ impl Authority {
             file.directory.clone_from(&self.endpoint.directory);
         }
         Ok(Some(file))
+    }
+
+    /// What solvers have to know of it.
+    ///
+    /// An account whose file cannot be read is complained of when it is needed.
+    pub(crate) fn looker(&self, store: &Store) -> Looker {
+        let url = self.account_file(store).ok().flatten().and_then(|file| file.url);
+        let account = url.map(|url| AccountLabel::of(&url));
+        Looker { any_port: self.takes_any_port(), account }
     }
 
     /// Replaces the account key; the account under its new key. The new one is stored before the

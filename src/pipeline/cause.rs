@@ -17,6 +17,7 @@ use crate::model::challenge::ChallengeKind;
 use crate::model::fault::Fault;
 use crate::model::generation::Generation;
 use crate::model::name::Identifier;
+use crate::model::proof::{Setback, reason};
 use crate::model::time::Timestamp;
 use crate::schedule::budget::Shortage;
 use crate::store::StoreError;
@@ -40,12 +41,12 @@ pub(crate) enum Cause {
     /// Shared: what one certificate learns of a CA all others need not try again.
     #[error(transparent)]
     Acme(Arc<AcmeError>),
-    #[error("the CA took longer than {} min in all", .after.as_secs() / 60)]
+    #[error("the order took longer than {} min in all", .after.as_secs() / 60)]
     TooSlow { after: Duration },
     #[error(transparent)]
     Csr(#[from] CsrError),
     #[error(transparent)]
-    Solver(#[from] SolverError),
+    Solver(Box<SolverError>),
     #[error("what the CA sent is no certificate chain")]
     Chain(#[from] ChainError),
     #[error("a stored private key is unusable")]
@@ -81,8 +82,20 @@ pub(crate) enum Cause {
     Store(#[from] StoreError),
     #[error("interrupted")]
     Interrupted,
+    /// Tried from here before anything was asked of the CA.
+    #[error("{kind} would not prove {}: {why}", listed(.names))]
+    Foreseen { kind: ChallengeKind, names: BTreeSet<Identifier>, why: String },
+    /// The last of several challenge types that did not work, and those before it.
+    #[error("{}; then {cause}", reason(.earlier, true))]
+    Exhausted { cause: Box<Self>, earlier: Vec<Setback> },
     #[error("{cause}; going back failed too: {rollback}")]
     Stuck { cause: Box<Self>, rollback: Box<Self> },
+}
+
+impl From<SolverError> for Cause {
+    fn from(error: SolverError) -> Self {
+        Self::Solver(Box::new(error))
+    }
 }
 
 impl From<AcmeError> for Cause {
@@ -92,6 +105,22 @@ impl From<AcmeError> for Cause {
 }
 
 impl Cause {
+    /// The same where challenge types had failed before.
+    pub(crate) fn after(self, earlier: Vec<Setback>) -> Self {
+        if earlier.is_empty() {
+            return self;
+        }
+        Self::Exhausted { cause: Box::new(self), earlier }
+    }
+
+    /// What ended the run in the end, whatever had failed before.
+    pub(crate) fn last(&self) -> &Self {
+        match self {
+            Self::Exhausted { cause, .. } => cause.last(),
+            other => other,
+        }
+    }
+
     /// Whether the certificate or its key is at fault, so that only another one can help.
     ///
     /// Dates that do not hold speak of a clock as well, and a server that did not take it of the server.
@@ -102,7 +131,7 @@ impl Cause {
             Self::Store(StoreError::Damaged { .. }) => true,
             Self::Unseen { condemns, .. } | Self::Clients { condemns, .. } => *condemns,
             Self::Revoked { .. } | Self::FoundBad { .. } => true,
-            Self::Stuck { cause, .. } => cause.condemns(),
+            Self::Stuck { cause, .. } | Self::Exhausted { cause, .. } => cause.condemns(),
             _ => false,
         }
     }
@@ -123,6 +152,7 @@ impl Cause {
             Self::NoSolver { .. }
             | Self::Csr(_)
             | Self::Solver(_)
+            | Self::Foreseen { .. }
             | Self::Key(_)
             | Self::Inconsistent { .. }
             | Self::NotLive { .. }
@@ -138,6 +168,9 @@ impl Cause {
             | Self::Store(_)
             | Self::Interrupted
             | Self::Stuck { .. } => false,
+            Self::Exhausted { cause, earlier } => {
+                cause.is_the_cas() || earlier.iter().any(|setback| setback.spent)
+            }
         }
     }
 
@@ -145,7 +178,7 @@ impl Cause {
     pub(crate) fn is_the_disks(&self) -> bool {
         match self {
             Self::Store(_) => true,
-            Self::Stuck { cause, .. } => cause.is_the_disks(),
+            Self::Stuck { cause, .. } | Self::Exhausted { cause, .. } => cause.is_the_disks(),
             _ => false,
         }
     }
@@ -164,6 +197,12 @@ impl Cause {
     pub(crate) fn blamed(&self) -> BTreeSet<Identifier> {
         match self {
             Self::Acme(error) => error.blamed(),
+            Self::Foreseen { names, .. } => names.clone(),
+            Self::Exhausted { cause, earlier } => {
+                let spent = earlier.iter().filter(|setback| setback.spent);
+                let names = spent.filter_map(|setback| setback.identifier.clone());
+                cause.blamed().into_iter().chain(names).collect()
+            }
             _ => BTreeSet::new(),
         }
     }
@@ -185,6 +224,7 @@ impl Cause {
             | Self::AccountFile { .. }
             | Self::HookDirectory(_) => Fault::Permanent,
             Self::TooSlow { .. }
+            | Self::Foreseen { .. }
             | Self::Csr(_)
             | Self::Chain(_)
             | Self::Key(_)
@@ -199,7 +239,20 @@ impl Cause {
             | Self::PreHook { .. }
             | Self::Interrupted => Fault::Passing,
             Self::Stuck { cause, .. } => cause.fault(),
+            // Another type may work again, whatever is wrong with the last.
+            Self::Exhausted { cause, earlier } => match cause.fault() {
+                Fault::Permanent if earlier.iter().any(|setback| setback.spent) => Fault::Passing,
+                fault => fault,
+            },
         }
+    }
+}
+
+fn listed(names: &BTreeSet<Identifier>) -> String {
+    let shown: Vec<String> = names.iter().take(10).map(ToString::to_string).collect();
+    match names.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

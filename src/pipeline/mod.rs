@@ -11,16 +11,22 @@ mod authority;
 mod back;
 mod cause;
 mod deploy;
+mod fallback;
 pub(crate) mod hooks;
 pub(crate) mod machine;
 mod precheck;
+mod prove;
 pub(crate) mod rollout;
+mod selftest;
+mod slot;
 mod soak;
 mod solvers;
+mod standing;
 mod trust;
 mod validate;
 mod verify;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -29,12 +35,14 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use crate::acme::Profile;
 use crate::certificate::{KeyType, Roots};
 use crate::challenge::Http01;
+use crate::challenge::dns01::Dns;
 use crate::deploy::Target;
 use crate::hook::command::Command;
 use crate::model::challenge::ChallengeKind;
 use crate::model::event::{Event, Phase, Sink};
 use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};
+use crate::model::proof::Setback;
 use crate::model::time::Clock;
 use crate::probe::revocation::Revocations;
 use crate::schedule::Exemption;
@@ -47,7 +55,7 @@ use machine::State;
 
 pub(crate) use authority::{Application, Authority};
 pub(crate) use cause::Cause;
-pub(crate) use solvers::Solvers;
+pub(crate) use solvers::{Looker, Solvers};
 pub(crate) use verify::Verification;
 
 pub(crate) type Outcome = machine::Outcome<Cause>;
@@ -88,6 +96,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) challenges: &'a [ChallengeKind],
     pub(crate) http01: &'a Http01,
     pub(crate) tls_alpn01_port: Option<u16>,
+    /// How TXT records get into the DNS, where that is known.
+    pub(crate) dns: Option<Arc<Dns>>,
     /// In the order in which they are activated.
     pub(crate) targets: Vec<Arc<dyn Target>>,
     /// Run after them.
@@ -141,8 +151,15 @@ pub(crate) struct Run<'a> {
     pub(crate) facts: &'a mut Facts,
     /// The settings file to write once a certificate exists that needs it.
     pub(crate) new_settings: Option<String>,
-    /// The challenge types that work on this host, as the precheck found.
+    /// The challenge types that work on this host, as the precheck found, in the order in which
+    /// they are tried.
     pub(crate) usable: Vec<ChallengeKind>,
+    /// What did not work so far, and is not tried again in this run.
+    pub(crate) setbacks: Vec<Setback>,
+    /// What the CA accepts for each identifier, as far as it was asked.
+    pub(crate) offered: BTreeMap<Identifier, Vec<ChallengeKind>>,
+    /// What was shown to the CA for each identifier last.
+    pub(crate) shown: BTreeMap<Identifier, ChallengeKind>,
     pub(crate) phases: Vec<(Phase, Duration)>,
     /// Whether the order carried `replaces` within the CA's window, and so costs nothing.
     pub(crate) ari_exempt: Option<Exemption>,

@@ -1,7 +1,16 @@
 //! Before anything is asked of a CA: can this end well?
 
+use tokio::time::timeout;
+
+use super::acquire::FOR_CLEANING_UP;
+use super::selftest::cause_of;
+use super::solvers::Looker;
 use super::{Cause, Run};
+use crate::challenge::Solver;
 use crate::model::challenge::ChallengeKind;
+use crate::model::fault::in_full;
+use crate::model::name::Identifier;
+use crate::model::proof::Setback;
 use crate::pipeline::hooks;
 use crate::pipeline::machine::{Precheck, State};
 use crate::schedule::ladder::rotated;
@@ -55,26 +64,103 @@ impl Run<'_> {
         if *self.hands.stop.borrow() {
             return Err(Cause::Interrupted);
         }
-        let mut first_failure = None;
+        let mut failed: Vec<(ChallengeKind, Cause)> = Vec::new();
         // After a failure another type comes first: it may be why.
         for kind in rotated(self.wanted.challenges, self.pressure.failures) {
-            match self.try_solver(kind).await {
+            match self.unless_stopped(self.try_solver(kind)).await {
                 Ok(()) => self.usable.push(kind),
-                Err(cause) => {
-                    first_failure.get_or_insert(cause);
-                }
+                Err(cause) => failed.push((kind, cause)),
             }
         }
-        let provable = |identifier| self.usable.iter().any(|kind| kind.proves(identifier));
-        match first_failure {
-            Some(cause) if !self.wanted.identifiers.iter().all(provable) => Err(cause),
-            _ => Ok(()),
+        let unusable = |(challenge, cause): &(ChallengeKind, Cause)| {
+            let (challenge, error) = (*challenge, in_full(cause));
+            Setback { identifier: None, challenge, error, spent: false }
+        };
+        self.setbacks.extend(failed.iter().map(unusable));
+        failed.extend(self.try_out(self.wanted.identifiers).await);
+        if *self.hands.stop.borrow() {
+            return Err(Cause::Interrupted);
+        }
+        let is_provable = |identifier| self.ways(identifier).next().is_some();
+        if self.wanted.identifiers.iter().all(is_provable) || failed.is_empty() {
+            return Ok(());
+        }
+        let (_, first) = failed.swap_remove(0);
+        Err(first)
+    }
+
+    /// Tries out the type that each of these names would be proven by; the next one where it would
+    /// fail.
+    pub(super) async fn try_out(&mut self, names: &[Identifier]) -> Vec<(ChallengeKind, Cause)> {
+        let mut failed = Vec::new();
+        for kind in self.usable.clone() {
+            let comes_first = |one: &&Identifier| self.ways(one).next() == Some(kind);
+            let names: Vec<Identifier> = names.iter().filter(comes_first).cloned().collect();
+            if names.is_empty() || kind == ChallengeKind::DnsPersist01 {
+                continue;
+            }
+            let chosen = self.hands.solvers.choose(&self.wanted, kind, &self.looker());
+            let Ok(Some(chosen)) = chosen else { continue };
+            let (setbacks, cause) = if kind.is_dns() {
+                match self.rehearse(&*chosen.solver, &names).await {
+                    Ok(()) => continue,
+                    Err(cause) => (setbacks_of(kind, &names, &in_full(&cause)), Some(cause)),
+                }
+            } else {
+                let setbacks = self.self_test(kind, &*chosen.solver, &names).await;
+                let cause = cause_of(kind, &setbacks);
+                (setbacks, cause)
+            };
+            failed.extend(cause.map(|cause| (kind, cause)));
+            self.setbacks.extend(setbacks);
+        }
+        failed
+    }
+
+    /// Writes, sees and removes a record, where there is reason to.
+    async fn rehearse(&self, solver: &dyn Solver, names: &[Identifier]) -> Result<(), Cause> {
+        if !self.is_first_or_failing() {
+            return Ok(());
+        }
+        let rehearsed = self.unless_stopped(async { Ok(solver.rehearse(names).await?) }).await;
+        if matches!(rehearsed, Err(Cause::Interrupted)) {
+            // What stays in the DNS is remembered, and removed by the next run.
+            let _ = timeout(FOR_CLEANING_UP, solver.end_rehearsal()).await;
+        }
+        rehearsed
+    }
+
+    /// Name servers and providers may take minutes: a request to stop does not wait for them.
+    async fn unless_stopped(
+        &self,
+        work: impl Future<Output = Result<(), Cause>>,
+    ) -> Result<(), Cause> {
+        let mut stop = self.hands.stop.clone();
+        tokio::select! {
+            done = work => done,
+            _ = stop.wait_for(|stop| *stop) => Err(Cause::Interrupted),
         }
     }
 
-    async fn try_solver(&self, kind: ChallengeKind) -> Result<(), Cause> {
-        let any_port = self.authority().takes_any_port();
-        let chosen = self.hands.solvers.choose(&self.wanted, kind, any_port)?;
-        Ok(chosen.ok_or(Cause::NoSolver { kind })?.solver.precheck().await?)
+    pub(super) fn looker(&self) -> Looker {
+        self.authority().looker(&self.hands.store)
     }
+
+    async fn try_solver(&self, kind: ChallengeKind) -> Result<(), Cause> {
+        if kind == ChallengeKind::DnsPersist01 {
+            return self.foresee_standing().await;
+        }
+        let chosen = self.hands.solvers.choose(&self.wanted, kind, &self.looker())?;
+        Ok(chosen.ok_or(Cause::NoSolver { kind })?.solver.precheck(self.wanted.identifiers).await?)
+    }
+}
+
+fn setbacks_of(challenge: ChallengeKind, names: &[Identifier], error: &str) -> Vec<Setback> {
+    let setback = |name: &Identifier| Setback {
+        identifier: Some(name.clone()),
+        challenge,
+        error: error.to_owned(),
+        spent: false,
+    };
+    names.iter().map(setback).collect()
 }

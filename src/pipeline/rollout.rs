@@ -139,6 +139,7 @@ pub(crate) fn delivery(
     Ok(Delivery {
         name: name.clone(),
         identifiers: meta.identifiers,
+        proof: meta.proof,
         generation,
         fingerprint: fingerprint.ok_or(Cause::Inconsistent { generation })?,
         live_dir: layout.live(name),

@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Wanted;
+use super::slot::Slots;
+use crate::challenge::dns01::Dns01;
 use crate::challenge::http01::Standalone;
 use crate::challenge::tls_alpn01::TlsAlpn;
 use crate::challenge::webroot::Webroot;
 use crate::challenge::{Http01, Listen, Solver, SolverError};
-use crate::model::challenge::{ChallengeKind, ValidationPorts};
+use crate::model::challenge::{AccountLabel, ChallengeKind, ValidationPorts};
+use crate::store::Store;
 
 type Shared<T> = Mutex<HashMap<(Listen, u16), Arc<T>>>;
 
@@ -19,9 +22,19 @@ type Shared<T> = Mutex<HashMap<(Listen, u16), Arc<T>>>;
 pub(crate) struct Solvers {
     /// Where a `serve` of this home takes answers.
     desk: PathBuf,
+    store: Arc<Store>,
     http01: Shared<Standalone>,
     tls_alpn01: Shared<TlsAlpn>,
     webroots: Mutex<HashMap<PathBuf, Weak<Webroot>>>,
+}
+
+/// What a solver has to know of the CA.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Looker {
+    /// Whether it can be told the port: then a free one does unless one is given.
+    pub(crate) any_port: bool,
+    /// Our account there, if we have one.
+    pub(crate) account: Option<AccountLabel>,
 }
 
 /// A solver, and how the embedded CA learns where it listens.
@@ -37,27 +50,27 @@ impl Chosen {
         match self.solver.kind() {
             ChallengeKind::Http01 => ports.set_http_01(port),
             ChallengeKind::TlsAlpn01 => ports.set_tls_alpn_01(port),
-            ChallengeKind::Dns01 => {}
+            ChallengeKind::Dns01 | ChallengeKind::DnsAccount01 | ChallengeKind::DnsPersist01 => {}
         }
     }
 }
 
 impl Solvers {
-    /// Opens nothing yet. `desk` is where a `serve` of this home would take answers.
-    pub(crate) fn new(desk: PathBuf) -> Self {
+    /// Opens nothing yet.
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        let desk = store.layout().desk();
         let (http01, tls_alpn01, webroots) = Default::default();
-        Self { desk, http01, tls_alpn01, webroots }
+        Self { desk, store, http01, tls_alpn01, webroots }
     }
 
     /// The solver of `kind` as it is wanted; `None` where this build has none.
-    ///
-    /// `any_port` says that the CA can be told the port: then a free one does unless one is given.
     pub(crate) fn choose(
         &self,
         wanted: &Wanted<'_>,
         kind: ChallengeKind,
-        any_port: bool,
+        looker: &Looker,
     ) -> Result<Option<Chosen>, SolverError> {
+        let any_port = looker.any_port;
         let or_default =
             |port: Option<u16>, usual| port.unwrap_or(if any_port { 0 } else { usual });
         let wide = if any_port { Listen::Loopback } else { Listen::Everywhere };
@@ -81,9 +94,22 @@ impl Solvers {
                 let port = or_default(wanted.tls_alpn01_port, 443);
                 let solver = shared(&self.tls_alpn01, listen(address), port, TlsAlpn::new);
                 let its_port = Arc::clone(&solver);
-                Ok(Some(Chosen { solver, port: Arc::new(move || its_port.port()) }))
+                if !Slots::exist(&wanted.targets) {
+                    return Ok(Some(Chosen { solver, port: Arc::new(move || its_port.port()) }));
+                }
+                let (targets, store) = (wanted.targets.clone(), Arc::clone(&self.store));
+                let solver = Arc::new(Slots { targets, store, alone: solver });
+                // Where a server of others listens nobody but the settings can tell.
+                let given = wanted.tls_alpn01_port;
+                Ok(Some(Chosen { solver, port: Arc::new(move || its_port.port().or(given)) }))
             }
-            (ChallengeKind::Dns01, _) => Ok(None),
+            (ChallengeKind::Dns01 | ChallengeKind::DnsAccount01, _) => {
+                let account = looker.account.clone();
+                let solver = |dns| Arc::new(Dns01::new(kind, account, Arc::clone(dns)));
+                let chosen = wanted.dns.as_ref().map(solver);
+                Ok(chosen.map(|solver| Chosen { solver, port: Arc::new(|| None) }))
+            }
+            (ChallengeKind::DnsPersist01, _) => Ok(None),
         }
     }
 

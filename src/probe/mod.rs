@@ -10,6 +10,7 @@ pub(crate) mod handshake;
 pub(crate) mod judge;
 pub(crate) mod look;
 pub(crate) mod revocation;
+pub(crate) mod visit;
 
 mod resolve;
 #[cfg(test)]

@@ -112,6 +112,9 @@ impl Revocations {
         // Fails only when a provider is installed already, which is as good.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = Client::builder()
+            // A dependency may have brought decompression: small answers must not become large.
+            .no_gzip()
+            .no_deflate()
             .user_agent(concat!("acmeagent/", env!("CARGO_PKG_VERSION")))
             // Lists come over plain HTTP, for checking a server's certificate would need a list
             // again (RFC 5280 §8): no root is trusted, and none has to be loaded.

@@ -13,6 +13,7 @@ use super::{Store, StoreError, permissions, sealed};
 use crate::model::file;
 use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};
+use crate::model::proof::Proof;
 use crate::model::time::{Timestamp, Validity};
 
 /// What is to become a generation. All PEM; written as it is, judged by the pipeline.
@@ -44,6 +45,9 @@ pub(crate) struct Meta {
     /// The leaf's serial number, in hex.
     pub(crate) serial: String,
     pub(crate) key_type: String,
+    /// How it was proven; empty in generations older than this field.
+    #[serde(default)]
+    pub(crate) proof: Proof,
 }
 
 impl Meta {

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest;
+use data_encoding::HEXLOWER;
+
 use crate::model::generation::{Generation, SnapshotId};
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;
@@ -39,6 +42,21 @@ impl Label {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-_".contains(&b);
         let fits = (1..=Self::LONGEST).contains(&text.len()) && !text.starts_with(['.', '-']);
         (fits && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+    }
+
+    /// Makes one of any text: different for different texts, and readable as far as that goes.
+    pub(crate) fn of(text: &str) -> Self {
+        const READABLE: usize = 64;
+        const TELLING: usize = 16;
+        let plain = |c: char| match c.to_ascii_lowercase() {
+            c if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') => c,
+            _ => '-',
+        };
+        let begun = text.trim_start_matches(|c| plain(c) == '-' || c == '.');
+        let readable: String = begun.chars().take(READABLE).map(plain).collect();
+        let sum = digest::digest(&digest::SHA256, text.as_bytes());
+        let sum = HEXLOWER.encode(&sum.as_ref()[..TELLING]);
+        Self(if readable.is_empty() { sum } else { format!("{readable}-{sum}") })
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -147,6 +165,11 @@ impl Layout {
         self.live_dir().join(format!(".{name}.old"))
     }
 
+    /// A file that a server reads once; in no way a certificate's folder.
+    pub(crate) fn lent(&self, label: &Label) -> PathBuf {
+        self.live_dir().join(format!(".{label}.challenge"))
+    }
+
     pub(crate) fn snapshots_dir(&self) -> PathBuf {
         self.store.join("snapshots")
     }
@@ -194,6 +217,24 @@ impl Layout {
     /// The socket at which a `serve` of this home takes answers to challenges.
     pub(crate) fn desk(&self) -> PathBuf {
         self.state_dir().join("serve.sock")
+    }
+
+    /// What was put into the DNS and may still be there.
+    pub(crate) fn leftovers_dir(&self) -> PathBuf {
+        self.state_dir().join("dns")
+    }
+
+    pub(crate) fn leftovers(&self, name: &CertName) -> PathBuf {
+        self.leftovers_dir().join(format!("{name}.json"))
+    }
+
+    /// What DNS providers gave us to keep. No CA is called that.
+    pub(crate) fn registrations_dir(&self) -> PathBuf {
+        self.accounts_dir().join("_dns")
+    }
+
+    pub(crate) fn registration(&self, label: &Label) -> PathBuf {
+        self.registrations_dir().join(format!("{label}.json"))
     }
 
     pub(crate) fn locks_dir(&self) -> PathBuf {

@@ -47,6 +47,24 @@ impl Ca {
         Self::told(Agent::new(), free_ports(), toml)
     }
 
+    /// The same, where only this network reaches it.
+    pub fn behaving_in(network: &Network, toml: &str) -> Self {
+        let home = Agent::new();
+        let file = home.path("behaviour.toml");
+        std::fs::write(&file, toml).unwrap();
+        let args = ["--behaviour", file.to_str().unwrap()];
+        Self::started(home, free_ports(), &args, |command| network.command(&command))
+    }
+
+    /// The same, asking this name server of the network what names say in the DNS.
+    pub fn asking_in(network: &Network, name_server: &str, toml: &str) -> Self {
+        let home = Agent::new();
+        let file = home.path("behaviour.toml");
+        std::fs::write(&file, toml).unwrap();
+        let args = ["--behaviour", file.to_str().unwrap(), "--dns-server", name_server];
+        Self::started(home, free_ports(), &args, |command| network.command(&command))
+    }
+
     /// The same, going by that clock.
     pub fn by(clock: &Clock, toml: &str) -> Self {
         Self::told(Agent::new().by(clock), free_ports(), toml)

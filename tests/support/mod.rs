@@ -9,6 +9,7 @@ pub mod clock;
 pub mod haproxy;
 pub mod home;
 pub mod hostile;
+pub mod knot;
 pub mod mount;
 pub mod named;
 pub mod network;

@@ -4,14 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::network::Network;
 use super::{Running, tools, wait_for};
 
+/// The TSIG key (hmac-sha256) that dynamic zones take updates from: its name and its secret.
+pub const KEY: (&str, &str) = ("acme", "c2VjcmV0cyBhcmUgc2FmZSB3aXRoIHRlc3RzIG9mIG91cnM=");
+
 /// A name server in a network of a test's own.
 pub struct Named {
-    _process: Running,
+    process: Running,
     _folder: TempDir,
 }
 
@@ -41,13 +45,24 @@ pub fn zone(serial: u32, servers: &[(&str, &str)], records: &str) -> String {
 impl Named {
     /// Starts one and waits until it answers.
     pub fn start(network: &Network, setup: &Setup<'_>) -> Self {
+        Self::start_with(network, setup, "")
+    }
+
+    /// Starts one that takes updates of its zones by [`KEY`].
+    pub fn dynamic(network: &Network, setup: &Setup<'_>) -> Self {
+        Self::start_with(network, setup, &format!("allow-update {{ key {}; }};", KEY.0))
+    }
+
+    /// `policy` is more of each zone.
+    fn start_with(network: &Network, setup: &Setup<'_>, policy: &str) -> Self {
+        let (key, secret) = KEY;
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path();
         let mut config = format!(
             "options {{\n directory \"{0}\";\n pid-file none; lock-file none;\n session-keyfile \"{0}/key\";\n \
              listen-on {{ {1}; }};\n listen-on-v6 {{ none; }};\n query-source address {1};\n \
              allow-query {{ any; }};\n minimal-responses no;\n{2}\n}};\n\
-             controls {{ }};\n{3}\n",
+             controls {{ }};\nkey {key} {{ algorithm hmac-sha256; secret \"{secret}\"; }};\n{3}\n",
             home.display(),
             setup.address,
             setup.options,
@@ -57,7 +72,7 @@ impl Named {
             let file = home.join(format!("zone-{index}"));
             fs::write(&file, records).unwrap();
             config += &format!(
-                "zone \"{name}\" {{ type primary; file \"{}\"; check-names ignore; check-integrity no; }};\n",
+                "zone \"{name}\" {{ type primary; file \"{}\"; check-names ignore; check-integrity no; {policy} }};\n",
                 file.display()
             );
         }
@@ -70,7 +85,12 @@ impl Named {
             assert!(!process.has_ended(), "named did not start: {log}");
             log.contains("running")
         });
-        Self { _process: process, _folder: folder }
+        Self { process, _folder: folder }
+    }
+
+    /// From now on it takes questions and answers none.
+    pub fn fall_silent(&self) {
+        self.process.signal(Signal::SIGSTOP);
     }
 }
 

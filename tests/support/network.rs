@@ -9,6 +9,10 @@ use tempfile::TempDir;
 use super::agent::within;
 use super::{Running, tools};
 
+/// The way into a network, for those who outlive no test of theirs.
+#[derive(Clone, Copy, Debug)]
+pub struct Door(u32);
+
 /// A network namespace with a resolv.conf of its own. It lasts as long as its keeper.
 pub struct Network {
     keeper: Running,
@@ -48,12 +52,13 @@ impl Network {
         Some(Self { keeper, _folder: folder })
     }
 
+    pub fn door(&self) -> Door {
+        Door(self.keeper.0.id())
+    }
+
     /// The same command in this network.
     pub fn command(&self, command: &Command) -> Command {
-        let mut inside = within("nsenter", command);
-        inside.args(["--net", "--mount", "--target", &self.keeper.0.id().to_string(), "--"]);
-        inside.arg(command.get_program()).args(command.get_args());
-        inside
+        self.door().command(command)
     }
 
     /// Starts a program that serves in this network.
@@ -61,5 +66,15 @@ impl Network {
         let mut inside = self.command(command);
         inside.stdout(Stdio::null()).stderr(Stdio::null());
         Running(inside.spawn().unwrap())
+    }
+}
+
+impl Door {
+    /// The same command in that network.
+    pub fn command(self, command: &Command) -> Command {
+        let mut inside = within("nsenter", command);
+        inside.args(["--net", "--mount", "--target", &self.0.to_string(), "--"]);
+        inside.arg(command.get_program()).args(command.get_args());
+        inside
     }
 }

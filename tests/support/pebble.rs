@@ -1,4 +1,5 @@
-//! A real Pebble with its challenge test server, which here only plays DNS.
+//! A real Pebble with its challenge test server, which here only plays DNS, or in a network of a
+//! test's own with the DNS of that.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::agent::Agent;
+use super::network::{Door, Network};
 use super::tools::{self, openssl};
 use super::{Running, free_ports, wait_for};
 
@@ -25,6 +27,8 @@ pub struct Settings {
     pub chain_length: u8,
     pub alternate_roots: u8,
     pub eab_required: bool,
+    /// Where it looks for answers to http-01 and tls-alpn-01; at free ports unless it is said.
+    pub ports: Option<[u16; 2]>,
 }
 
 impl Settings {
@@ -45,8 +49,11 @@ pub struct Pebble {
     pub tls_root: PathBuf,
     pub http_port: u16,
     pub tls_port: u16,
-    /// Pebble and its DNS server.
-    pub processes: [Running; 2],
+    /// Pebble, and its DNS server where it has one of its own.
+    pub processes: Vec<Running>,
+    /// Where its own DNS server is told what to answer.
+    pub dns_control: u16,
+    door: Option<Door>,
     folder: TempDir,
 }
 
@@ -57,12 +64,19 @@ impl Pebble {
     /// Starts both and waits until they answer. A port lost to somebody else between the kernel's
     /// choice and its use costs another attempt.
     pub fn start(settings: &Settings) -> Self {
-        let mut attempts = (0..5).filter_map(|_| Self::attempt(settings));
+        let mut attempts = (0..5).filter_map(|_| Self::attempt(settings, None));
         attempts.next().expect("Pebble starts")
     }
 
-    fn attempt(settings: &Settings) -> Option<Self> {
+    /// Starts one that only this network reaches, and that asks the resolver at `address`.
+    pub fn start_in(network: &Network, address: &str, settings: &Settings) -> Self {
+        let resolver = format!("{address}:53");
+        Self::attempt(settings, Some((network.door(), resolver))).expect("Pebble starts")
+    }
+
+    fn attempt(settings: &Settings, place: Option<(Door, String)>) -> Option<Self> {
         let [listen, manage, http_port, tls_port, dns, control] = free_ports();
+        let [http_port, tls_port] = settings.ports.unwrap_or([http_port, tls_port]);
         let folder = tempfile::tempdir().unwrap();
         let key = KeyPair::generate().unwrap();
         let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
@@ -89,11 +103,18 @@ impl Pebble {
             },
         }});
         let config = write("config.json", config.to_string());
-        let dns = format!("127.0.0.1:{dns}");
-        let dns_server = start_dns(&dns, control);
+        let door = place.as_ref().map(|(door, _)| *door);
+        let (dns, dns_server) = if let Some((_, resolver)) = place {
+            (resolver, None)
+        } else {
+            let dns = format!("127.0.0.1:{dns}");
+            let server = start_dns(&dns, control);
+            (dns, Some(server))
+        };
         let mut pebble = Command::new(tools::find("pebble").unwrap());
         pebble.arg("-config").arg(config).args(["-dnsserver", &dns]);
         settings.apply(&mut pebble);
+        let mut pebble = inside(door, pebble);
         let log = File::create(folder.path().join(LOG)).unwrap();
         let mut started = Self {
             directory: format!("https://127.0.0.1:{listen}/dir"),
@@ -101,7 +122,9 @@ impl Pebble {
             tls_root,
             http_port,
             tls_port,
-            processes: [spawn(&mut pebble, log), dns_server],
+            processes: [spawn(&mut pebble, log)].into_iter().chain(dns_server).collect(),
+            dns_control: control,
+            door,
             folder,
         };
         let mut ended = false;
@@ -119,8 +142,7 @@ impl Pebble {
 
     /// Ends Pebble: from now on nobody listens where it did.
     pub fn stop(&mut self) {
-        let [pebble, _] = &mut self.processes;
-        pebble.end();
+        self.processes[0].end();
     }
 
     /// What Pebble says it did.
@@ -182,7 +204,14 @@ impl Pebble {
     fn curl(&self) -> Command {
         let mut curl = Command::new("curl");
         curl.args(["-sf", "--max-time", "5", "--cacert"]).arg(&self.tls_root);
-        curl
+        inside(self.door, curl)
+    }
+}
+
+fn inside(door: Option<Door>, command: Command) -> Command {
+    match door {
+        Some(door) => door.command(&command),
+        None => command,
     }
 }
 

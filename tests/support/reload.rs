@@ -24,6 +24,11 @@ impl RustlsServer {
     /// Serves the certificates of these live folders, each under the folder's name.
     pub fn start(socket: PathBuf, folders: Vec<PathBuf>) -> Self {
         let [port] = free_ports();
+        Self::start_at(port, socket, folders)
+    }
+
+    /// The same at this port.
+    pub fn start_at(port: u16, socket: PathBuf, folders: Vec<PathBuf>) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let process = serve(address, &socket, &folders);
         Self { address, socket, folders, process }

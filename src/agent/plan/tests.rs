@@ -7,6 +7,7 @@ use super::*;
 use crate::certificate::KeyType;
 use crate::model::generation::SnapshotId;
 use crate::model::name::Identifier;
+use crate::model::proof::Proof;
 use crate::model::time::{Validity, Window};
 use crate::store::journal::{
     AriFacts, Intent, LastFailure, OrderJournal, Pin, QueuedDeploy, Rollout,
@@ -47,6 +48,7 @@ fn held(number: u32, issued: u64) -> (Generation, Meta) {
         ari_id: Some(format!("id.{number}")),
         serial: "01".to_owned(),
         key_type: KeyType::default().as_str().to_owned(),
+        proof: Proof::default(),
     };
     (generation(number), meta)
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::certificate::KeyType;
 use crate::model::generation::{Generation, SnapshotId};
+use crate::model::proof::Proof;
 use crate::model::time::Validity;
 use crate::schedule::rollout::Step;
 use crate::store::archive::Meta;
@@ -49,6 +50,7 @@ fn standing() -> Standing {
         ari_id: None,
         serial: "01".to_owned(),
         key_type: KeyType::default().as_str().to_owned(),
+        proof: Proof::default(),
     };
     let live = Some((Generation::FIRST, meta));
     Standing { newest: live.clone(), live, ..Standing::default() }

@@ -139,5 +139,7 @@ fn challenge(identifier: &str, token: &str, key_authorization: &str) -> Option<C
     let token = Token::parse(token)?;
     let key_authorization = KeyAuthorization::parse(&token, key_authorization)?;
     let kind = ChallengeKind::Http01;
-    kind.proves(&identifier).then_some(Challenge { identifier, kind, token, key_authorization })
+    let account = None;
+    let challenge = Challenge { identifier, kind, token, key_authorization, account };
+    kind.proves(&challenge.identifier).then_some(challenge)
 }

@@ -6,12 +6,14 @@ use thiserror::Error;
 
 use super::CertSettings;
 use crate::config::choice::CaChoice;
-use crate::config::keys;
+use crate::config::dns::DnsChoice;
 use crate::config::reader::{ConfigError, Section};
 use crate::config::rollout;
 use crate::config::target::TargetChoice;
 use crate::hook::Hook;
+use crate::model::challenge::ChallengeKind;
 use crate::model::name::Identifier;
+use crate::model::word::nearest;
 
 /// Settings that are each well-formed but cannot hold together.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -26,6 +28,12 @@ pub(crate) enum Contradiction {
     Unprovable { identifier: Identifier, tried: String },
     #[error("the CA {0} is listed twice")]
     SameCa(CaChoice),
+    #[error("{0} needs a DNS provider, and none is given")]
+    NoProvider(ChallengeKind),
+    #[error("the DNS provider {0} is listed twice")]
+    SameProvider(String),
+    #[error("the DNS provider manual has no auth hook")]
+    NoAuthHook,
     #[error("one root cannot be that of several CAs")]
     SharedRoot,
     #[error("the embedded CA has a root of its own")]
@@ -45,6 +53,7 @@ impl Contradiction {
             Self::SameCa(_) => "ca",
             Self::SameTarget(_) => "targets",
             Self::NotInTargets { .. } => "rollout",
+            Self::NoProvider(_) | Self::SameProvider(_) | Self::NoAuthHook => "challenge",
             _ => "identifiers",
         }
     }
@@ -69,6 +78,7 @@ impl CertSettings {
         }
         self.check_cas()?;
         self.check_identifiers()?;
+        self.check_dns()?;
         self.check_targets()
     }
 
@@ -106,6 +116,22 @@ impl CertSettings {
         Ok(())
     }
 
+    fn check_dns(&self) -> Result<(), Contradiction> {
+        let providers = &self.dns.providers;
+        // What dns-persist-01 asks for is put there by the operator.
+        let written = [ChallengeKind::Dns01, ChallengeKind::DnsAccount01];
+        let mut kinds = self.challenges.iter().filter(|kind| written.contains(kind));
+        if let (Some(kind), []) = (kinds.next(), providers.as_slice()) {
+            return Err(Contradiction::NoProvider(*kind));
+        }
+        if providers.contains(&DnsChoice::Manual) && self.dns.manual_auth.is_none() {
+            return Err(Contradiction::NoAuthHook);
+        }
+        let twice =
+            providers.iter().enumerate().find(|(place, one)| providers[..*place].contains(one));
+        twice.map_or(Ok(()), |(_, one)| Err(Contradiction::SameProvider(one.label().to_owned())))
+    }
+
     /// Labels are what a rollout goes by: each is one target's, and waves know no others.
     fn check_targets(&self) -> Result<(), Contradiction> {
         let hooks: Vec<String> =
@@ -120,7 +146,7 @@ impl CertSettings {
         for (wave, settings) in self.rollout.waves.iter().enumerate() {
             let unknown = settings.targets.iter().find(|label| !labels.contains(&label.as_str()));
             if let Some(label) = unknown {
-                let advice = match keys::nearest(label, &labels) {
+                let advice = match nearest(label, &labels) {
                     Some(meant) => format!("did you mean {meant}?"),
                     None if labels.is_empty() => "there are none".to_owned(),
                     None => format!("they are {}", labels.join(", ")),

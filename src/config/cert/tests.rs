@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::acme::MacAlgorithm;
 use crate::config::choice::CaName;
+use crate::config::dns::DnsChoice;
 use crate::hook::command::Command;
 use crate::model::endpoint::Endpoint;
 use crate::model::time::Timestamp;
@@ -388,6 +389,10 @@ fn contradictions() {
     let with = |list: &[&str], kinds: &[ChallengeKind]| CertSettings {
         identifiers: names(list),
         challenges: kinds.to_vec(),
+        dns: DnsSettings {
+            providers: vec![DnsChoice::parse("rfc2136").unwrap()],
+            ..DnsSettings::default()
+        },
         ..CertSettings::default()
     };
     let (http, dns) = (ChallengeKind::Http01, ChallengeKind::Dns01);
@@ -813,4 +818,67 @@ proptest! {
         let _ = parse(&text);
         let _ = parse(&format!("identifiers = [\"a.example\"]\n{text}"));
     }
+}
+
+const BY_DNS: &str = r#"identifiers = ["*.example.com"]
+[challenge]
+types = ["dns-01"]
+dns = ["corp", "exec:/opt/dns"] # both
+dns-credentials = "/etc/acmeagent/dns.toml"
+dns-propagation-timeout = "2m"
+dns-resolvers = ["192.0.2.53", "2001:db8::53"]
+manual-auth-hook = ["/opt/auth", "two words"]
+manual-cleanup-hook = ["/opt/cleanup"]
+"#;
+
+#[test]
+fn every_key_of_the_dns_is_read_and_written() {
+    let settings = parse(BY_DNS).unwrap();
+    let dns = &settings.dns;
+    let labels: Vec<_> = dns.providers.iter().map(DnsChoice::label).collect();
+    assert_eq!(labels, ["manual", "corp", "exec:/opt/dns"]);
+    assert_eq!(dns.credentials.as_ref().unwrap().as_str(), "/etc/acmeagent/dns.toml");
+    assert_eq!(dns.propagation_timeout, Some(Duration::from_secs(120)));
+    assert_eq!(dns.resolvers.len(), 2);
+    assert_eq!(dns.manual_auth.as_ref().unwrap().argv(), ["/opt/auth", "two words"]);
+    assert_eq!(write_over(BY_DNS, |_| {}), BY_DNS);
+
+    let fresh = settings.write_over(Path::new("a.toml"), None).unwrap();
+    assert_eq!(parse(&fresh).unwrap(), settings, "{fresh}");
+    let changed = write_over(BY_DNS, |settings| {
+        settings.dns.providers.pop();
+        settings.dns.propagation_timeout = Some(Duration::ZERO);
+        settings.dns.resolvers.clear();
+    });
+    let (gone, new) = difference(BY_DNS, &changed);
+    assert_eq!(gone.len(), 3, "{gone:?}");
+    assert_eq!(new, ["dns = [\"manual\", \"corp\"] # both", "dns-propagation-timeout = \"0s\""]);
+    let without = write_over(BY_DNS, |settings| {
+        settings.dns = DnsSettings::default();
+        settings.dns.providers.push(DnsChoice::parse("rfc2136").unwrap());
+    });
+    assert!(without.ends_with("types = [\"dns-01\"]\ndns = [\"rfc2136\"] # both\n"), "{without}");
+}
+
+#[test]
+fn what_is_wrong_with_the_dns_is_named() {
+    let table = [
+        ("dns = \"rfc2136\"", "write it as a list, [\"rfc2136\"]"),
+        ("dns = [\"exec:dns | x\"]", "a.toml:3:8: `challenge.dns`: "),
+        ("dns = [\"a\", \"a\"]", "the DNS provider a is listed twice"),
+        ("dns = [\"manual\"]", "the DNS provider manual has no auth hook"),
+        ("manual-cleanup-hook = [\"/x\"]", "the DNS provider manual has no auth hook"),
+        ("manual-auth-hook = \"/x\"", "a command is a list of its words"),
+        ("dns-credentials = \"dns.toml\"", "must be absolute"),
+        ("dns-propagation-timeout = \"61m\"", "it must be from 0s to 1h"),
+        ("dns-resolvers = [\"dns.example\"]", "`challenge.dns-resolvers`"),
+        ("types = [\"http-01\", \"dns-01\"]", "dns-01 needs a DNS provider, and none is given"),
+        ("types = [\"dns-account-01\"]", "dns-account-01 needs a DNS provider"),
+    ];
+    for (line, part) in table {
+        let error = parse(&format!("identifiers = [\"a\"]\n[challenge]\n{line}")).unwrap_err();
+        assert!(error.to_string().contains(part), "{line}: {error}");
+    }
+    parse("identifiers = [\"*.a\"]\n[challenge]\ntypes = [\"dns-persist-01\"]").unwrap();
+    assert_eq!(keys::CERT.advice("dns-credentials"), "`dns-credentials` belongs into [challenge]");
 }

@@ -9,6 +9,7 @@ use crate::config::choice::{self, AbsolutePath, ChoiceError, Permissions};
 use crate::config::keys;
 use crate::config::reader::{ConfigError, Section};
 use crate::model::endpoint::Endpoint;
+use crate::model::word::nearest;
 
 /// One `[[target]]`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,7 +33,7 @@ impl NoTarget {
     pub(in crate::config) fn new(name: &str, tables: &[TargetTable]) -> Self {
         let named: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
         let words = [&Kind::ALL.map(Kind::as_str), &named[..]].concat();
-        let hint = match keys::nearest(name, &words) {
+        let hint = match nearest(name, &words) {
             Some(meant) => {
                 format!("did you mean {}?", Kind::find(meant).map_or(meant, |kind| kind.form()))
             }

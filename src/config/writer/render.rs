@@ -61,6 +61,13 @@ fn render_challenge(settings: &CertSettings, table: &mut Table) {
     }
     let port = settings.tls_alpn01_port;
     put(table, "tls-alpn-01-port", port.map(|port| i64::from(port).into()));
+    let dns = &settings.dns;
+    put(table, "dns", some(dns.providers.iter().map(|one| one.label().to_owned())));
+    put(table, "dns-credentials", dns.credentials.as_ref().map(|path| path.as_str().into()));
+    put(table, "dns-propagation-timeout", dns.propagation_timeout.map(in_time_units));
+    put(table, "dns-resolvers", some(dns.resolvers.iter().map(ToString::to_string)));
+    put(table, "manual-auth-hook", dns.manual_auth.as_ref().map(words));
+    put(table, "manual-cleanup-hook", dns.manual_cleanup.as_ref().map(words));
 }
 
 fn render_hooks(settings: &CertSettings, table: &mut Table) {

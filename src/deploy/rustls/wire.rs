@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
+use tokio::net::unix::UCred;
 use tokio::time::timeout;
 
 use crate::certificate::Fingerprint;
@@ -27,6 +28,8 @@ pub(super) enum Request<'a> {
     Commit { name: &'a str, fingerprint: Fingerprint },
     Rollback { name: &'a str },
     Stats { name: &'a str },
+    Challenge { name: &'a str, cert: &'a Path, key: &'a Path },
+    Clear { name: &'a str },
 }
 
 impl Request<'_> {
@@ -38,6 +41,8 @@ impl Request<'_> {
             Self::Commit { .. } => "commit",
             Self::Rollback { .. } => "rollback",
             Self::Stats { .. } => "stats",
+            Self::Challenge { .. } => "challenge",
+            Self::Clear { .. } => "clear",
         }
     }
 }
@@ -92,6 +97,15 @@ pub(super) struct Canary {
 pub(super) struct Active {
     pub(super) fingerprint: Fingerprint,
 }
+
+/// A certificate for a CA that validates, shown to hellos with this server name.
+#[derive(Debug, Deserialize)]
+pub(super) struct Challenged {
+    pub(super) name: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Cleared {}
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Stats {
@@ -179,8 +193,13 @@ impl Socket {
 
     /// The process that listens; `None` where the kernel does not tell.
     pub(super) async fn server(&self) -> Option<i32> {
+        self.peer().await?.pid()
+    }
+
+    /// Who listens; `None` where nobody does.
+    pub(super) async fn peer(&self) -> Option<UCred> {
         let connected = timeout(self.deadline, UnixStream::connect(&self.path)).await;
-        connected.ok()?.ok()?.peer_cred().ok()?.pid()
+        connected.ok()?.ok()?.peer_cred().ok()
     }
 
     /// Asks over a connection of its own and reads the one line that answers.

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use futures_util::future::{join, join_all};
 
 use crate::agent::audit::Findings;
-use crate::dns::{AskError, Code, Data, Heard, Kind, Name, Resolvers, Zone, ZoneError, shown};
+use crate::dns::{
+    AskError, Code, Data, Delegation, DelegationError, Heard, Kind, Name, Resolvers, is_older,
+    shown,
+};
 use crate::model::finding::Severity;
 
 /// Why a server is no help.
@@ -47,8 +50,8 @@ pub(super) async fn gather(
     name: &Name,
     kinds: &[Kind],
     resolvers: &Resolvers,
-) -> Result<Survey, ZoneError> {
-    let zone = Zone::of(name, resolvers).await?;
+) -> Result<Survey, DelegationError> {
+    let zone = Delegation::of(name, resolvers).await?;
     let about = kinds.iter().map(|kind| zone.ask_all(&zone.target, *kind));
     let (serials, data) = join(zone.ask_all(&zone.apex, Kind::Soa), join_all(about)).await;
     let opinion = |(index, heard): (usize, Heard)| {
@@ -72,11 +75,6 @@ fn serial(heard: &Heard, apex: &Name) -> Result<u32, Useless> {
     let answer = heard.said.as_ref().map_err(|error| Useless::Mute(*error))?;
     let serial = answer.serial(apex).filter(|_| answer.authoritative);
     serial.ok_or(Useless::Lame(answer.code))
-}
-
-/// Whether serial `a` is older than `b` (RFC 1982 §3.2).
-fn is_older(a: u32, b: u32) -> bool {
-    b.wrapping_sub(a).cast_signed() > 0
 }
 
 /// Names the servers that lag, are lame or mute; `what` says which data were compared.

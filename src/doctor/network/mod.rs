@@ -5,7 +5,6 @@
 
 mod agreement;
 mod caa;
-mod fetch;
 mod issuers;
 mod lookup;
 mod reach;
@@ -70,7 +69,7 @@ impl Subject<'_> {
     }
 
     fn needs_address(&self) -> bool {
-        self.kinds.iter().any(|kind| *kind != ChallengeKind::Dns01)
+        self.kinds.iter().any(|kind| !kind.is_dns())
     }
 
     fn settings(&self) -> &CertSettings {
@@ -97,6 +96,13 @@ pub(super) async fn examine(agent: &Agent, patients: &[Patient]) -> Vec<Finding>
     let looks = subjects.map(|subject| async move { look(agent, &subject, resolvers).await });
     let found = stream::iter(looks).buffered(AT_ONCE).flat_map(stream::iter);
     let mut findings: Vec<Finding> = found.collect().await;
+    for patient in patients {
+        let mut about = Findings::about(patient.name.to_string());
+        let standing = patient.standing.as_ref();
+        // What is wrong with a CA itself is not the network's concern.
+        _ = agent.audit_records(&patient.settings, standing, &mut about).await;
+        findings.extend(about.found);
+    }
     // What is wrong with a zone is wrong for each name in it, and is told once.
     let mut told = BTreeSet::new();
     findings.retain(|one| told.insert((one.subject.clone(), one.message.clone())));
@@ -141,7 +147,7 @@ async fn look(agent: &Agent, subject: &Subject<'_>, resolvers: &Resolvers) -> Ve
             }
         }
     };
-    let asks_addresses = |kind: &ChallengeKind| *kind != ChallengeKind::Dns01;
+    let asks_addresses = |kind: &ChallengeKind| !kind.is_dns();
     for kind in subject.kinds.iter().copied().filter(asks_addresses) {
         let seen = reach::gather(agent, subject, kind, &addresses).await;
         reach::judge(subject, kind, &seen, &mut findings);

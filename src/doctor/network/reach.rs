@@ -1,29 +1,18 @@
 //! Does an answer of our own come back when it is asked for as a CA asks? Every address apart.
 
-use std::net::{IpAddr, UdpSocket};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use aws_lc_rs::rand;
-use data_encoding::BASE64URL_NOPAD;
-use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::Subject;
-use super::fetch::{FOLDER, Miss, Why, fetch, greet};
 use crate::agent::Agent;
 use crate::agent::audit::Findings;
 use crate::challenge::Http01;
-use crate::model::challenge::{Challenge, ChallengeKind, KeyAuthorization, Token};
+use crate::model::challenge::ChallengeKind;
 use crate::model::finding::Severity;
-
-/// What came of asking an address.
-#[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) address: IpAddr,
-    /// Whether it is this host's own.
-    pub(super) is_local: bool,
-    pub(super) came: Result<(), Miss>,
-}
+use crate::pipeline::Looker;
+use crate::probe::visit::{FOLDER, Miss, Seen, Why, escaped, is_global, random_challenge, visit};
 
 /// How long the answer may take to be there; another run of this program may hold the port.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,39 +29,21 @@ pub(super) async fn gather(
     if addresses.is_empty() {
         return Vec::new();
     }
-    let Ok(wanted) = agent.wanted(subject.settings(), &subject.settings().identifiers) else {
+    let settings = subject.settings();
+    let wanted = agent.wanted(&subject.patient.name, settings, &settings.identifiers).await;
+    let Ok(wanted) = wanted else {
         return Vec::new();
     };
-    let solver = agent.hands.solvers.choose(&wanted, kind, false);
+    let solver = agent.hands.solvers.choose(&wanted, kind, &Looker::default());
     let Ok(Some(chosen)) = solver else { return Vec::new() };
-    let (Some(token), Some(secret)) = (random(), random()) else { return Vec::new() };
-    let challenge = Challenge {
-        identifier: subject.identifier.clone(),
-        kind,
-        key_authorization: KeyAuthorization::new(&token, secret.as_str()),
-        token,
+    let Some(challenge) = random_challenge(subject.identifier, kind) else { return Vec::new() };
+    let seen = match timeout(PATIENCE, chosen.solver.present(&challenge)).await {
+        Ok(Ok(())) => visit(&challenge, addresses).await,
+        _ => Vec::new(),
     };
-    let mut seen = Vec::new();
-    if let Ok(Ok(())) = timeout(PATIENCE, chosen.solver.present(&challenge)).await {
-        let fetches = addresses.iter().map(async |&address| Seen {
-            address,
-            is_local: UdpSocket::bind((address, 0)).is_ok(),
-            came: match kind {
-                ChallengeKind::TlsAlpn01 => greet(&challenge, address).await,
-                _ => fetch(&challenge, address).await,
-            },
-        });
-        seen = join_all(fetches).await;
-    }
     // A leftover is removed by the next run that uses the folder.
     let _ = chosen.solver.clean_up(&challenge).await;
     seen
-}
-
-fn random() -> Option<Token> {
-    let mut bytes = [0; 16];
-    rand::fill(&mut bytes).ok()?;
-    Token::parse(&BASE64URL_NOPAD.encode(&bytes))
 }
 
 /// Says for each address what a CA that asks there would make of it.
@@ -85,7 +56,7 @@ pub(super) fn judge(
     let id = subject.identifier;
     let from_outside = subject.cas.iter().any(|ca| ca.is_public);
     let others_do = seen.iter().any(|one| one.came.is_ok());
-    for Seen { address, is_local, came } in seen {
+    for Seen { address, is_local, came, .. } in seen {
         if from_outside && !is_global(*address) {
             let text = format!("{id} leads to {address} here, which no public CA can reach");
             findings.add(Severity::Warning, "split_horizon", text);
@@ -140,17 +111,16 @@ fn explain(
     match miss {
         Miss::Nothing { at: None, why } if address.is_ipv6() && others_do => (
             format!(
-                "port {port} of the IPv6 address of {id}, {address}, is dead: {}; CAs prefer IPv6",
-                told(why)
+                "port {port} of the IPv6 address of {id}, {address}, is dead: {why}; CAs prefer IPv6"
             ),
             format!("have port {port} answered at {address}, or remove the AAAA record of {id}"),
         ),
         Miss::Nothing { at: None, why } => (
-            format!("port {port} of {address} cannot be reached for {id}: {}", told(why)),
+            format!("port {port} of {address} cannot be reached for {id}: {why}"),
             format!("let port {port} of {address} through to the server that answers for {id}"),
         ),
         Miss::Nothing { at: Some(at), why } => (
-            format!("{id} at {address} redirects to {}: {}", escaped(at.as_str()), told(why)),
+            format!("{id} at {address} redirects to {}: {why}", escaped(at.as_str())),
             format!("answer below http://{id}{FOLDER} without a redirect"),
         ),
         Miss::Stranger => (
@@ -183,42 +153,8 @@ fn explain(
     }
 }
 
-fn told(why: &Why) -> String {
-    match why {
-        Why::Refused => "connection refused".to_owned(),
-        Why::Silent => "no answer in time".to_owned(),
-        Why::NoRoute => "no way leads there from here".to_owned(),
-        Why::Other(text) => escaped(text),
-    }
-}
-
 /// The first words of a body, for whoever knows the application.
 fn beginning(body: &str) -> String {
     let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.is_empty() { String::new() } else { format!(" ({})", escaped(&line)) }
-}
-
-/// Text of others: short, and harmless to a terminal.
-fn escaped(text: &str) -> String {
-    const SHOWN: usize = 80;
-    let mut shown: String = text.chars().take(SHOWN).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    shown.escape_debug().to_string()
-}
-
-/// Whether an address means the same from everywhere (RFC 6890).
-fn is_global(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            let shared = a == 100 && (64..128).contains(&b);
-            !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || shared || a == 0)
-        }
-        IpAddr::V6(ip) => {
-            let local = ip.is_unique_local() || ip.is_unicast_link_local();
-            !(local || ip.is_loopback() || ip.is_unspecified())
-        }
-    }
 }

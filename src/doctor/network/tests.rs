@@ -6,9 +6,8 @@ use url::Url;
 
 use super::agreement::{self, Opinion, Survey, Useless};
 use super::caa::{self, Relevant};
-use super::fetch::{Miss, Why};
 use super::lookup::{self, Standing};
-use super::reach::{self, Seen};
+use super::reach;
 use super::{Ca, Subject};
 use crate::agent::audit::Findings;
 use crate::config::cert::CertSettings;
@@ -17,6 +16,7 @@ use crate::doctor::Patient;
 use crate::model::challenge::ChallengeKind::{self, Dns01, Http01, TlsAlpn01};
 use crate::model::finding::Severity::{self, Critical, Ok as Fine, Warning};
 use crate::model::name::{CertName, Identifier};
+use crate::probe::visit::{Miss, Seen, Why};
 
 /// Severity, reason, and part of the message.
 type Told = (Severity, &'static str, &'static str);
@@ -71,7 +71,7 @@ fn with_subject(
 
 /// All but one address are this host's.
 fn at(address: &str, came: Result<(), Miss>) -> Seen {
-    Seen { address: ip(address), is_local: address != "192.0.2.1", came }
+    Seen { address: ip(address), is_local: address != "192.0.2.1", is_behind: false, came }
 }
 
 #[test]

@@ -65,6 +65,7 @@ pub(super) async fn create(
         let account = Account {
             id: books.next_account(),
             key: by.key,
+            former_keys: Vec::new(),
             contact: wanted.contact,
             status: AccountStatus::Valid,
             external,
@@ -204,7 +205,8 @@ pub(super) async fn change_key(
         if books.account_of(&new_key).is_some() || account.key != wish.old_key {
             return Err(Problem::malformed("the keys have changed meanwhile"));
         }
-        Ok(Account { key: new_key, ..account })
+        let former_keys = [account.former_keys, vec![account.key]].concat();
+        Ok(Account { key: new_key, former_keys, ..account })
     })?;
     answer(&ca, StatusCode::OK, &account)
 }
@@ -235,7 +237,7 @@ fn expect_own(account: &Account, id: &str) -> Result<(), Problem> {
     Err(Problem::new(Kind::Unauthorized, "this is another account's"))
 }
 
-fn account_url(ca: &Ca, id: AccountId) -> String {
+pub(super) fn account_url(ca: &Ca, id: AccountId) -> String {
     ca.url(format_args!("/account/{id}"))
 }
 

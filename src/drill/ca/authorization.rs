@@ -3,8 +3,9 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::nonce::random_text;
+use super::offer::{Offer, Offers, Progress};
 use super::problem::Problem;
+use super::validate_persist::Until;
 use crate::model::challenge::{ChallengeKind, Token};
 use crate::model::name::Identifier;
 use crate::model::time::Timestamp;
@@ -27,45 +28,15 @@ pub(super) struct Authorization {
     pub(super) identifier: Identifier,
     expires: Timestamp,
     challenges: Vec<Offer>,
+    /// Shown while nothing is decided, and nobody can answer it.
+    strange: Option<Value>,
     deactivated: bool,
 }
 
-/// One way offered to prove it.
-struct Offer {
-    kind: ChallengeKind,
-    token: Token,
-    progress: Progress,
-}
-
-enum Progress {
-    Pending,
-    Processing,
-    Valid(Timestamp),
-    Invalid(Problem),
-}
-
-impl Progress {
-    fn status(&self) -> Status {
-        match self {
-            Self::Pending => Status::Pending,
-            Self::Processing => Status::Processing,
-            Self::Valid(_) => Status::Valid,
-            Self::Invalid(_) => Status::Invalid,
-        }
-    }
-}
-
-/// The challenges this CA can validate; dns-01 is not among them.
-const OFFERED: [ChallengeKind; 2] = [ChallengeKind::Http01, ChallengeKind::TlsAlpn01];
-
 impl Authorization {
-    pub(super) fn new(identifier: Identifier, expires: Timestamp) -> Self {
-        let offer = |kind| {
-            let token = Token::parse(&random_text()).expect("base64url is what a token is made of");
-            Offer { kind, token, progress: Progress::Pending }
-        };
-        let challenges = OFFERED.into_iter().map(offer).collect();
-        Self { identifier, expires, challenges, deactivated: false }
+    pub(super) fn new(identifier: Identifier, expires: Timestamp, offers: Offers) -> Self {
+        let Offers { challenges, strange } = offers;
+        Self { identifier, expires, challenges, strange, deactivated: false }
     }
 
     pub(super) fn status(&self, now: Timestamp) -> Status {
@@ -92,18 +63,20 @@ impl Authorization {
         Some(offer.token.clone())
     }
 
-    /// Records how the validation ended.
+    /// Records how the validation ended; what proves it until some instant proves it no longer than that.
     pub(super) fn conclude(
         &mut self,
         kind: ChallengeKind,
         now: Timestamp,
-        outcome: Result<(), Problem>,
+        outcome: Result<Until, Problem>,
     ) {
-        if let Some(offer) = self.offer(kind) {
-            offer.progress = match outcome {
-                Ok(()) => Progress::Valid(now),
-                Err(problem) => Progress::Invalid(problem),
-            };
+        let Some(offer) = self.offer(kind) else { return };
+        match outcome {
+            Ok(until) => {
+                offer.progress = Progress::Valid(now);
+                self.expires = until.map_or(self.expires, |until| until.min(self.expires));
+            }
+            Err(problem) => offer.progress = Progress::Invalid(problem),
         }
     }
 
@@ -130,34 +103,26 @@ impl Authorization {
             Status::Valid | Status::Invalid => offer.progress.status() == status,
             _ => true,
         };
-        let shown = self.challenges.iter().filter(decisive);
-        json!({
+        let mut shown: Vec<Value> =
+            self.challenges.iter().filter(decisive).map(|offer| offer.view(url)).collect();
+        shown.extend(self.strange.clone().filter(|_| status == Status::Pending));
+        let mut view = json!({
             "identifier": self.identifier,
             "status": status,
             "expires": self.expires,
-            "challenges": shown.map(|offer| offer.view(url)).collect::<Vec<_>>(),
-        })
+            "challenges": shown,
+        });
+        if let Identifier::Dns(name) = &self.identifier
+            && name.is_wildcard()
+        {
+            view["identifier"]["value"] = json!(name.base());
+            view["wildcard"] = json!(true);
+        }
+        view
     }
 
     /// One challenge as the client sees it; none when it is not offered.
     pub(super) fn challenge_view(&self, kind: ChallengeKind, url: &str) -> Option<Value> {
         self.challenges.iter().find(|offer| offer.kind == kind).map(|offer| offer.view(url))
-    }
-}
-
-impl Offer {
-    fn view(&self, authorization_url: &str) -> Value {
-        let mut view = json!({
-            "type": self.kind,
-            "url": format!("{authorization_url}/{}", self.kind),
-            "status": self.progress.status(),
-            "token": self.token.as_str(),
-        });
-        match &self.progress {
-            Progress::Valid(at) => view["validated"] = json!(at),
-            Progress::Invalid(problem) => view["error"] = json!(problem),
-            Progress::Pending | Progress::Processing => {}
-        }
-        view
     }
 }

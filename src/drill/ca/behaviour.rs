@@ -1,6 +1,8 @@
 //! How the embedded CA is told to behave other than well: a small TOML file.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -12,6 +14,7 @@ use super::limits::Limits;
 use super::nonce::random_share;
 use super::profile::{BACKDATE, Profile};
 use super::trouble::{Loss, Outage};
+use super::validate_persist::Draft;
 use crate::model::name::Identifier;
 use crate::model::time::Timestamp;
 
@@ -43,6 +46,12 @@ pub(crate) struct Behaviour {
     /// Whether a newOrder for what is being ordered already returns that order.
     pub(super) order_reuse: bool,
     date_offset: Option<Offset>,
+    pub(super) dns_server: Option<SocketAddr>,
+    /// The draft that dns-persist-01 goes by.
+    pub(super) dns_persist: Draft,
+    /// Whether challenges have fields nobody knows, and one is of a type nobody knows.
+    pub(super) challenge_extra: bool,
+    perspectives: Option<NonZeroU8>,
     profiles: BTreeMap<Profile, Lifetimes>,
     #[serde(rename = "incident")]
     pub(super) incidents: Vec<Incident>,
@@ -78,6 +87,11 @@ impl Behaviour {
     pub(super) fn ari_retry_after(&self) -> Duration {
         let spread = 1.0 - ARI_SPREAD + 2.0 * ARI_SPREAD * random_share();
         self.ari_retry_after.map_or_else(|| ARI_RETRY_AFTER.mul_f64(spread), |span| span.0)
+    }
+
+    /// From how many places a challenge is looked at.
+    pub(super) fn perspectives(&self) -> usize {
+        self.perspectives.map_or(1, |count| count.get().into())
     }
 
     /// The life of what is issued at `now`.
@@ -231,6 +245,9 @@ mod tests {
                 "[[outage]]\nfrom = \"2027-01-02T00:00:00Z\"\nto = \"2027-01-01T00:00:00Z\"",
                 "an outage must begin before it ends, at 2027-01-01T00:00:00Z",
             ),
+            ("dns_server = \"localhost\"", "line 1: invalid socket address syntax"),
+            ("dns_persist = \"03\"", "line 1: unknown variant `03`, expected one of `00`"),
+            ("perspectives = 0", "line 1: invalid value: integer `0`, expected a nonzero u8"),
             ("paused = [", "line 1: "),
         ];
         for (text, why) in table {

@@ -9,11 +9,13 @@ use http::header;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::account::account_url;
 use super::ledger::Books;
 use super::problem::Problem;
+use super::public_key::PublicKey;
 use super::signed::ByAccount;
 use super::state::Ca;
-use super::validate::validate;
+use super::validate::{Claim, validate};
 use crate::model::challenge::{Challenge, ChallengeKind, KeyAuthorization};
 
 #[derive(Deserialize)]
@@ -54,11 +56,17 @@ pub(super) async fn challenge(
     if !by.payload.is_empty()
         && let Some(token) = authorization.begin(kind, ca.now())
     {
-        let key_authorization = KeyAuthorization::new(&token, &by.account.key.thumbprint());
+        let thumbprint = by.account.key.thumbprint();
+        let key_authorization = KeyAuthorization::new(&token, &thumbprint);
         let identifier = authorization.identifier.clone();
-        let challenge = Challenge { identifier, kind, token, key_authorization };
+        // The label of the account is made where it is looked for, apart from the client's.
+        let account = None;
+        let challenge = Challenge { identifier, kind, token, key_authorization, account };
+        let account_url = account_url(&ca, by.account.id);
         let place = (order.clone(), index.clone(), by.account.id);
-        ca.spawn(judge(Arc::clone(&ca), place, challenge));
+        let former = by.account.former_keys.iter().map(PublicKey::thumbprint);
+        let thumbprints = [thumbprint].into_iter().chain(former).collect();
+        ca.spawn(judge(Arc::clone(&ca), place, Claim { challenge, account_url, thumbprints }));
     }
     let url = authorization_url(&ca, &order, &index);
     let view = authorization.challenge_view(kind, &url);
@@ -67,10 +75,11 @@ pub(super) async fn challenge(
 }
 
 /// Validates and records the outcome, unless the order is gone by then.
-async fn judge(ca: Arc<Ca>, place: (String, String, u64), challenge: Challenge) {
-    let outcome = validate(&ca.ports, &challenge).await;
+async fn judge(ca: Arc<Ca>, place: (String, String, u64), claim: Claim) {
+    let outcome = validate(&ca, &claim).await;
     let (order, index, account) = place;
     let now = ca.now();
+    let challenge = claim.challenge;
     if outcome.is_err() {
         let failed = |books: &Books| ca.meter(books, now).failure(account, &challenge.identifier);
         // A ledger that cannot be written is told to whoever asks next.

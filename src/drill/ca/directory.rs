@@ -18,8 +18,8 @@ pub(super) const DIRECTORY: &str = "/directory";
 pub(super) const NEW_NONCE: &str = "/new-nonce";
 pub(super) const TERMS: &str = "/terms";
 
-/// How a CAA record would mean this CA.
-const IDENTITY: &str = "drill-ca.example";
+/// How a CAA record would mean this CA, and how a record of dns-persist-01 does.
+pub(super) const IDENTITY: &str = "drill-ca.example";
 
 pub(super) async fn directory(State(ca): State<Arc<Ca>>) -> Json<Value> {
     let now = ca.now();
@@ -36,6 +36,10 @@ pub(super) async fn directory(State(ca): State<Arc<Ca>>) -> Json<Value> {
             "profiles": Profile::offered(|profile| ca.behaviour.lifetime(profile, now)),
         },
     });
+    if let Some(prefix) = ca.hash_prefix() {
+        directory["meta"]["accountHashPrefix"] = json!(prefix);
+        directory["meta"]["issuerDomainNames"] = json!([IDENTITY]);
+    }
     if ca.behaviour.has_ari() {
         directory["renewalInfo"] = json!(ca.url(RENEWAL_INFO));
     }

@@ -35,6 +35,9 @@ pub(super) enum AccountStatus {
 pub(super) struct Account {
     pub(super) id: AccountId,
     pub(super) key: PublicKey,
+    /// Those it had before, the oldest first: records that name it by them stay good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) former_keys: Vec<PublicKey>,
     pub(super) contact: Vec<String>,
     pub(super) status: AccountStatus,
     /// The external account it was bound to when it was made.

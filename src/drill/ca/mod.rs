@@ -2,12 +2,15 @@
 //!
 //! It obeys RFC 8555 (with EAB, key rollover, revocation), RFC 8737 and RFC 8738 (challenges for names
 //! and addresses), RFC 9773 (renewal information) and the profiles of Let's Encrypt. It validates
-//! over real sockets but only ever dials loopback addresses, and nobody trusts its roots.
+//! over real sockets but only ever dials loopback addresses, and nobody trusts its roots. Every name
+//! is this machine to it; told of a name server, it offers the challenges of the DNS too, and asks
+//! that one for TXT records and nothing else.
 //!
 //! Told so by a [`Behaviour`], it has the limits of Let's Encrypt, incidents and outages too. What it
 //! knows of them it knows by itself: the client it is to try must not share its errors.
 
 mod account;
+mod any_certificate;
 mod authority;
 mod authorization;
 mod behaviour;
@@ -25,9 +28,11 @@ mod keep;
 mod ledger;
 mod limits;
 mod listen;
+mod lookup;
 mod management;
 mod new_order;
 mod nonce;
+mod offer;
 mod order;
 mod problem;
 mod profile;
@@ -46,7 +51,9 @@ mod state;
 mod tests;
 mod trouble;
 mod validate;
+mod validate_dns;
 mod validate_http;
+mod validate_persist;
 mod validate_tls_alpn;
 
 use std::net::SocketAddr;
@@ -83,6 +90,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 pub(crate) enum CaError {
     #[error("the embedded CA may listen on loopback addresses only, not on {0}")]
     NotLoopback(SocketAddr),
+    #[error("the embedded CA may ask name servers on loopback addresses only, not {0}")]
+    DnsNotLoopback(SocketAddr),
     #[error("the embedded CA cannot listen on {address}")]
     Listen {
         address: SocketAddr,
@@ -141,7 +150,11 @@ impl Drop for Running {
 ///
 /// Must be called within a tokio runtime, with I/O and time enabled.
 pub(crate) async fn start(settings: Settings) -> Result<Running, CaError> {
-    let Settings { listen, dir, ports, eab, clock, behaviour } = settings;
+    let Settings { listen, dir, ports, dns_server, eab, clock, behaviour } = settings;
+    let dns_server = dns_server.or(behaviour.dns_server);
+    if let Some(server) = dns_server.filter(|server| !server.ip().is_loopback()) {
+        return Err(CaError::DnsNotLoopback(server));
+    }
     let keep = Keep::open(&dir)?;
     let now = clock.now();
     let issuer = Issuer::new(Authorities::open(&keep, now)?);
@@ -157,6 +170,7 @@ pub(crate) async fn start(settings: Settings) -> Result<Running, CaError> {
         ledger,
         nonces: nonce::Nonces::default(),
         ports,
+        dns_server,
         eab,
         clock,
         scene: Scene::opening(&behaviour, now).into(),

@@ -10,9 +10,11 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::account::account_url;
 use super::charge::Demand;
 use super::ledger::{AccountId, Certificate};
 use super::nonce::random_text;
+use super::offer::{offers, offers_dns};
 use super::order::{Order, Replaces, Request};
 use super::problem::{Kind, Problem, Subproblem};
 use super::profile::Profile;
@@ -50,7 +52,7 @@ pub(super) async fn create(State(ca): State<Arc<Ca>>, by: ByAccount) -> Result<R
         return Err(Problem::malformed("notBefore and notAfter are not supported"));
     }
     let profile = profile(wanted.profile.as_deref())?;
-    let identifiers = identifiers(&wanted.identifiers, profile)?;
+    let identifiers = identifiers(&ca, &wanted.identifiers, profile)?;
     expect_not_paused(&ca, &identifiers)?;
     let (account, now) = (by.account.id, ca.now());
     let mut orders = ca.orders();
@@ -76,7 +78,9 @@ pub(super) async fn create(State(ca): State<Arc<Ca>>, by: ByAccount) -> Result<R
         return Ok(opened(&ca, order, now));
     }
     let replaces = cert_id.zip(old).map(|(cert_id, old)| Replaces { cert_id, serial: old.serial });
-    let order = Order::new(account, Request { identifiers, profile, replaces }, now);
+    let request = Request { identifiers, profile, replaces };
+    let account_url = account_url(&ca, account);
+    let order = Order::new(account, request, now, |one| offers(&ca, one, &account_url));
     let answer = opened(&ca, &order, now);
     orders.insert(order, now);
     Ok(answer)
@@ -122,7 +126,7 @@ fn profile(name: Option<&str>) -> Result<Profile, Problem> {
 }
 
 /// Parses, sorts and judges the identifiers; of several faults of single ones all are told.
-fn identifiers(named: &[Named], profile: Profile) -> Result<Vec<Identifier>, Problem> {
+fn identifiers(ca: &Ca, named: &[Named], profile: Profile) -> Result<Vec<Identifier>, Problem> {
     let parsed: Result<Vec<_>, Problem> = named.iter().map(identifier).collect();
     let mut identifiers = parsed?;
     identifiers.sort();
@@ -138,7 +142,7 @@ fn identifiers(named: &[Named], profile: Profile) -> Result<Vec<Identifier>, Pro
     expect_no_overlap(&identifiers)?;
     let refused: Vec<Subproblem> = identifiers
         .iter()
-        .filter_map(|identifier| Some((identifier, refusal(identifier, profile)?)))
+        .filter_map(|identifier| Some((identifier, refusal(ca, identifier, profile)?)))
         .map(|(identifier, detail)| Subproblem {
             kind: Kind::RejectedIdentifier,
             detail,
@@ -194,10 +198,10 @@ fn expect_no_overlap(identifiers: &[Identifier]) -> Result<(), Problem> {
     Ok(())
 }
 
-fn refusal(identifier: &Identifier, profile: Profile) -> Option<String> {
+fn refusal(ca: &Ca, identifier: &Identifier, profile: Profile) -> Option<String> {
     match identifier {
-        Identifier::Dns(name) if name.is_wildcard() => {
-            Some("a wildcard needs dns-01, which this CA does not offer".to_owned())
+        Identifier::Dns(name) if name.is_wildcard() && !offers_dns(ca) => {
+            Some("a wildcard needs dns-01, which this CA offers with a name server only".to_owned())
         }
         Identifier::Dns(_) => None,
         Identifier::Ip(_) if !profile.allows_ip() => {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::authorization::{Authorization, Status};
 use super::ledger::AccountId;
 use super::nonce::random_text;
+use super::offer::Offers;
 use super::problem::Problem;
 use super::profile::Profile;
 use super::serial::Serial;
@@ -37,9 +38,14 @@ pub(super) struct Order {
 }
 
 impl Order {
-    pub(super) fn new(account: AccountId, request: Request, now: Timestamp) -> Self {
+    pub(super) fn new(
+        account: AccountId,
+        request: Request,
+        now: Timestamp,
+        offers: impl Fn(&Identifier) -> Offers,
+    ) -> Self {
         let expires = now.plus(request.profile.order_lifetime());
-        let ask = |identifier: &Identifier| Authorization::new(identifier.clone(), expires);
+        let ask = |one: &Identifier| Authorization::new(one.clone(), expires, offers(one));
         let authorizations = request.identifiers.iter().map(ask).collect();
         let id = random_text();
         Self { id, account, request, authorizations, certificate: None, expires }

@@ -21,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) dir: PathBuf,
     /// Where answers to challenges are looked for.
     pub(crate) ports: Arc<ValidationPorts>,
+    /// The name server to ask, before the one of the behaviour; a loopback address.
+    pub(crate) dns_server: Option<SocketAddr>,
     /// External account keys by key identifier (RFC 8555 §7.3.4); when not empty, one of them is required.
     pub(crate) eab: BTreeMap<String, Zeroizing<Vec<u8>>>,
     pub(crate) clock: Arc<dyn Clock>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinSet;
@@ -16,6 +17,7 @@ use super::nonce::Nonces;
 use super::order::Orders;
 use super::problem::Problem;
 use super::scene::Scene;
+use super::validate_persist::Draft;
 use crate::model::challenge::ValidationPorts;
 use crate::model::time::{Clock, Timestamp};
 
@@ -29,6 +31,8 @@ pub(super) struct Ca {
     pub(super) ledger: Ledger,
     pub(super) nonces: Nonces,
     pub(super) ports: Arc<ValidationPorts>,
+    /// Who is asked for what names say in the DNS; without it nothing is proved by the DNS.
+    pub(super) dns_server: Option<SocketAddr>,
     pub(super) eab: BTreeMap<String, Zeroizing<Vec<u8>>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) behaviour: Behaviour,
@@ -44,6 +48,12 @@ impl Ca {
 
     pub(super) fn url(&self, path: impl Display) -> String {
         format!("{}{path}", self.origin)
+    }
+
+    /// What stands before the hash by which a record of dns-persist-01 names an account, since draft 02.
+    pub(super) fn hash_prefix(&self) -> Option<String> {
+        let hashed = self.dns_server.is_some() && self.behaviour.dns_persist == Draft::D02;
+        hashed.then(|| self.url("/account-hash/"))
     }
 
     /// The orders, locked: never hold them across an `await`, nor take them inside [`Ledger::change`].

@@ -3,16 +3,15 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature_with_raw_key};
-use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use der::asn1::AnyRef;
+use der::{Encode, Tag, TagNumber};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use x509_parser::asn1_rs::OctetString;
-use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::any_certificate::client_config;
 use super::problem::{Kind, Problem};
 use crate::model::challenge::Challenge;
 use crate::model::name::Identifier;
@@ -20,13 +19,15 @@ use crate::model::name::Identifier;
 const PROTOCOL: &[u8] = b"acme-tls/1";
 /// id-pe-acmeIdentifier
 const ACME_IDENTIFIER: &str = "1.3.6.1.5.5.7.1.31";
+/// id-ce-subjectAltName
+const NAMES: &str = "2.5.29.17";
 
 /// Shakes hands over `stream` and judges the certificate that is shown.
 pub(super) async fn check(stream: TcpStream, challenge: &Challenge) -> Result<(), Problem> {
     let tls = |why: String| Problem::new(Kind::Tls, why);
     let name = ServerName::try_from(server_name(&challenge.identifier))
         .map_err(|why| tls(format!("the name cannot be sent as SNI: {why}")))?;
-    let config = client_config().map_err(|why| Problem::internal(&why))?;
+    let config = client_config(PROTOCOL).map_err(|why| Problem::internal(&why))?;
     let stream = TlsConnector::from(Arc::new(config))
         .connect(name, stream)
         .await
@@ -94,102 +95,37 @@ fn judge(der: &[u8], identifier: &Identifier, digest: [u8; 32]) -> Result<(), St
     }
 }
 
+/// Whether the certificate names the identifier in the one right encoding, and nothing else.
 fn names_exactly(certificate: &X509Certificate<'_>, identifier: &Identifier) -> bool {
-    let names = certificate.extensions().iter().find_map(|one| match one.parsed_extension() {
-        ParsedExtension::SubjectAlternativeName(san) => Some(&san.general_names),
-        _ => None,
-    });
-    match (names.map(Vec::as_slice), identifier) {
-        (Some([GeneralName::DNSName(found)]), Identifier::Dns(name)) => *found == name.as_str(),
-        (Some([GeneralName::IPAddress(found)]), Identifier::Ip(IpAddr::V4(ip))) => {
-            *found == ip.octets()
+    let names = certificate.extensions().iter().find(|one| one.oid.to_id_string() == NAMES);
+    let wanted = alternative_name(identifier);
+    names.is_some_and(|found| wanted.is_ok_and(|wanted| found.value == wanted))
+}
+
+/// The subject alternative name of one identifier, in DER (RFC 5280 §4.2.1.6).
+fn alternative_name(identifier: &Identifier) -> der::Result<Vec<u8>> {
+    let v4: [u8; 4];
+    let v6: [u8; 16];
+    let (number, bytes): (_, &[u8]) = match identifier {
+        Identifier::Dns(name) => (TagNumber::N2, name.as_str().as_bytes()),
+        Identifier::Ip(IpAddr::V4(ip)) => {
+            v4 = ip.octets();
+            (TagNumber::N7, &v4)
         }
-        (Some([GeneralName::IPAddress(found)]), Identifier::Ip(IpAddr::V6(ip))) => {
-            *found == ip.octets()
+        Identifier::Ip(IpAddr::V6(ip)) => {
+            v6 = ip.octets();
+            (TagNumber::N7, &v6)
         }
-        _ => false,
-    }
-}
-
-fn client_config() -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Arc::new(AnyCertificate(Arc::clone(&provider)));
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![PROTOCOL.to_vec()];
-    Ok(config)
-}
-
-/// Lets every certificate pass, for [`judge`] to look at; the handshake must still be signed by its key.
-///
-/// The usual checks cannot be used: they refuse the critical extension the challenge asks for.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let spki = public_key(certificate)?;
-        let bad = rustls::Error::InvalidCertificate(rustls::CertificateError::BadSignature);
-        let key = webpki::RawPublicKeyEntity::try_from(&spki).map_err(|_| bad.clone())?;
-        let known = self.0.signature_verification_algorithms.mapping;
-        known
-            .iter()
-            .filter(|(scheme, _)| *scheme == signed.scheme)
-            .flat_map(|(_, algorithms)| *algorithms)
-            .find(|algorithm| {
-                key.verify_signature(**algorithm, message, signed.signature()).is_ok()
-            })
-            .map(|_| HandshakeSignatureValid::assertion())
-            .ok_or(bad)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.0.signature_verification_algorithms;
-        verify_tls13_signature_with_raw_key(message, &public_key(certificate)?, signed, known)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-fn public_key<'a>(
-    der: &'a CertificateDer<'_>,
-) -> Result<SubjectPublicKeyInfoDer<'a>, rustls::Error> {
-    match X509Certificate::from_der(der) {
-        Ok((_, certificate)) => Ok(certificate.tbs_certificate.subject_pki.raw.into()),
-        Err(_) => Err(rustls::CertificateError::BadEncoding.into()),
-    }
+    };
+    let tag = Tag::ContextSpecific { constructed: false, number };
+    [AnyRef::new(tag, bytes)?].to_der()
 }
 
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, CustomExtension, DnType, Issuer, KeyPair};
-    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::crypto::aws_lc_rs;
+    use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
     use rustls::sign::{CertifiedKey, SingleCertAndKey};
     use rustls::version::{TLS12, TLS13};
     use rustls::{ServerConfig, SupportedProtocolVersion};
@@ -239,7 +175,9 @@ mod tests {
         bare.custom_extensions[0].set_criticality(true);
         let mut forged = self_signed(&params(&[name], &DIGEST));
         *forged.last_mut().unwrap() ^= 1;
+        let long = self_signed(&named_by(&[0x30, 0x81, 11, 0x82, 9, b'a', b'.'], b"example"));
         let table = [
+            (long, "must be exactly"),
             (self_signed(&lax), "not critical"),
             (self_signed(&twice), "occurs twice"),
             (self_signed(&none), "acmeIdentifier is missing"),
@@ -258,6 +196,23 @@ mod tests {
             let verdict = judge(&der, &identifier(name), DIGEST).unwrap_err();
             assert!(verdict.contains(why), "{why}: {verdict}");
         }
+    }
+
+    /// Names itself by these bytes, whatever they are.
+    fn named_by(head: &[u8], rest: &[u8]) -> CertificateParams {
+        let mut params = params(&[], &DIGEST);
+        let names = CustomExtension::from_oid_content(&[2, 5, 29, 17], [head, rest].concat());
+        params.custom_extensions.push(names);
+        params
+    }
+
+    #[test]
+    fn the_name_is_compared_by_its_bytes() {
+        let der = self_signed(&named_by(&[0x30, 11, 0x82, 9, b'a', b'.'], b"example"));
+        assert_eq!(judge(&der, &identifier("a.example"), DIGEST), Ok(()));
+        let long = format!("{0}.{0}.a.example", "a".repeat(60));
+        let der = self_signed(&params(&[&long], &DIGEST));
+        assert_eq!(judge(&der, &identifier(&long), DIGEST), Ok(()));
     }
 
     fn signed_by_another(name: &str) -> Vec<u8> {
@@ -289,8 +244,13 @@ mod tests {
         let key_authorization = KeyAuthorization::new(&token, "thumbprint");
         let digest = key_authorization.digest();
         let identifier = identifier("a.example");
-        let challenge =
-            Challenge { identifier, kind: ChallengeKind::TlsAlpn01, token, key_authorization };
+        let challenge = Challenge {
+            identifier,
+            kind: ChallengeKind::TlsAlpn01,
+            token,
+            key_authorization,
+            account: None,
+        };
         let algorithms = [
             &rcgen::PKCS_ECDSA_P256_SHA256,
             &rcgen::PKCS_ECDSA_P384_SHA384,

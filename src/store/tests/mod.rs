@@ -5,6 +5,7 @@ mod faults;
 mod fitness;
 mod index;
 mod ledger;
+mod records;
 mod runs;
 mod verbs;
 
@@ -25,6 +26,7 @@ use super::{Store, StoreError};
 use crate::model::file;
 use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};
+use crate::model::proof::Proof;
 use crate::model::time::{Timestamp, Validity};
 
 /// A home of its own, in memory where the machine has a file system for that.
@@ -104,6 +106,7 @@ fn meta(serial: &str) -> Meta {
         ari_id: None,
         serial: "00ff".to_owned(),
         key_type: "p256".to_owned(),
+        proof: Proof::default(),
     }
 }
 

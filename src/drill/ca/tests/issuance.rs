@@ -281,7 +281,8 @@ async fn wrong_answers_to_http_01_make_the_order_invalid() {
         (None, "incorrectResponse", "404"),
         (Some(Page::Body("wrong".into())), "incorrectResponse", "wrong"),
         (Some(Page::Body("x".repeat(1 << 20))), "incorrectResponse", "length limit"),
-        (Some(Page::Redirect("http://127.0.0.1:1/".into())), "incorrectResponse", "redirects"),
+        (Some(Page::Redirect("http://127.0.0.1:1/".into())), "connection", "is on a port other"),
+        (Some(Page::Redirect("http://192.0.2.1/".into())), "connection", "is not dialled"),
     ];
     for (page, kind, detail) in table {
         let answer = client.order(&["a.example"], json!({})).await;

@@ -2,6 +2,7 @@
 
 mod advice;
 mod client;
+mod dns;
 mod issuance;
 mod limits;
 mod protocol;
@@ -72,6 +73,7 @@ impl Rig {
             listen: "127.0.0.1:0".parse().unwrap(),
             dir: self.dir.path().join("ca"),
             ports: Arc::clone(&self.ports),
+            dns_server: None,
             eab: BTreeMap::new(),
             clock: Arc::<TestClock>::clone(&self.clock),
             behaviour: Behaviour::default(),

@@ -1,11 +1,15 @@
-//! One validation as a CA makes it, of one address: by http-01 from port 80, redirects followed, and
-//! by tls-alpn-01 with port 443.
+//! Validations as a CA makes them, each address apart: by http-01 from port 80, redirects followed,
+//! and by tls-alpn-01 with port 443.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use aws_lc_rs::rand;
+use data_encoding::BASE64URL_NOPAD;
+use futures_util::future::join_all;
 use http::StatusCode;
 use http::header::LOCATION;
 use reqwest::{Client, Response, redirect};
@@ -13,10 +17,11 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use tokio::time::timeout;
 use url::{Host, Url};
 
-use crate::challenge::tls_alpn01;
-use crate::model::challenge::Challenge;
+use super::handshake;
+use crate::model::challenge::{
+    ACME_TLS, Challenge, ChallengeKind, KeyAuthorization, Token, server_name,
+};
 use crate::model::name::Identifier;
-use crate::probe::handshake;
 
 /// How far a CA goes (RFC 8555 §8.3 leaves it to the CA; these are Boulder's).
 const MOST_REDIRECTS: usize = 10;
@@ -34,7 +39,7 @@ const LONGEST_BODY: usize = 512;
 
 /// Why nothing came back.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Why {
+pub(crate) enum Why {
     Refused,
     Silent,
     /// This host cannot send anything there, which says nothing about the address.
@@ -44,7 +49,7 @@ pub(super) enum Why {
 
 /// What came back instead of what was put there.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Miss {
+pub(crate) enum Miss {
     /// Nothing; `at` is where, if a redirect led there.
     Nothing { at: Option<Url>, why: Why },
     /// Something else; `at` is from where, if a redirect led there.
@@ -55,11 +60,120 @@ pub(super) enum Miss {
     Astray { to: String, why: &'static str },
 }
 
+/// What came of asking an address.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) address: IpAddr,
+    /// Whether it is this host's own.
+    pub(crate) is_local: bool,
+    /// Whether packets to it leave under an address that means nothing outside: a router stands
+    /// between.
+    pub(crate) is_behind: bool,
+    pub(crate) came: Result<(), Miss>,
+}
+
+/// Asks every address for what is presented, all at once.
+pub(crate) async fn visit(challenge: &Challenge, addresses: &[IpAddr]) -> Vec<Seen> {
+    let visits = addresses.iter().map(async |&address| Seen {
+        address,
+        is_local: UdpSocket::bind((address, 0)).is_ok(),
+        is_behind: is_global(address) && source(address).is_none_or(|from| !is_global(from)),
+        came: match challenge.kind {
+            ChallengeKind::TlsAlpn01 => greet(challenge, address).await,
+            _ => fetch(challenge, address).await,
+        },
+    });
+    join_all(visits).await
+}
+
+/// A challenge that no CA made, to be presented and visited.
+pub(crate) fn random_challenge(identifier: &Identifier, kind: ChallengeKind) -> Option<Challenge> {
+    let (token, secret) = (random()?, random()?);
+    let key_authorization = KeyAuthorization::new(&token, secret.as_str());
+    Some(Challenge {
+        identifier: identifier.clone(),
+        kind,
+        token,
+        key_authorization,
+        account: None,
+    })
+}
+
+fn random() -> Option<Token> {
+    let mut bytes = [0; 16];
+    rand::fill(&mut bytes).ok()?;
+    Token::parse(&BASE64URL_NOPAD.encode(&bytes))
+}
+
+/// Under which address packets leave for there; nothing is sent.
+fn source(address: IpAddr) -> Option<IpAddr> {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect((address, HTTPS)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+/// Whether an address means the same from everywhere (RFC 6890).
+pub(crate) fn is_global(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            let shared = a == 100 && (64..128).contains(&b);
+            !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || shared || a == 0)
+        }
+        IpAddr::V6(ip) => {
+            let local = ip.is_unique_local() || ip.is_unicast_link_local();
+            !(local || ip.is_loopback() || ip.is_unspecified())
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("connection refused"),
+            Self::Silent => f.write_str("no answer in time"),
+            Self::NoRoute => f.write_str("no way leads there from here"),
+            Self::Other(text) => f.write_str(&escaped(text)),
+        }
+    }
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from = |at: &Option<Url>| match at {
+            Some(at) => format!(" from {}", escaped(at.as_str())),
+            None => String::new(),
+        };
+        match self {
+            Self::Nothing { at, why } => write!(f, "{why}{}", from(at)),
+            Self::Other { at, status, .. } => {
+                write!(f, "{status} instead of our file{}", from(at))
+            }
+            Self::Stranger => f.write_str("another server shakes hands"),
+            Self::Astray { to, why } => write!(f, "a redirect to {}: {why}", escaped(to)),
+        }
+    }
+}
+
+/// Text of others: short, and harmless to a terminal.
+pub(crate) fn escaped(text: &str) -> String {
+    const SHOWN: usize = 80;
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown.escape_debug().to_string()
+}
+
 /// Where a CA looks (RFC 8555 §8.3).
-pub(super) const FOLDER: &str = "/.well-known/acme-challenge/";
+pub(crate) const FOLDER: &str = "/.well-known/acme-challenge/";
 
 /// Fetches the answer to this challenge of http-01.
-pub(super) async fn fetch(challenge: &Challenge, address: IpAddr) -> Result<(), Miss> {
+async fn fetch(challenge: &Challenge, address: IpAddr) -> Result<(), Miss> {
     let host = match &challenge.identifier {
         Identifier::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
         other => other.to_string(),
@@ -72,6 +186,9 @@ pub(super) async fn fetch(challenge: &Challenge, address: IpAddr) -> Result<(), 
     // Fails only when a provider is installed already, which is as good.
     let _ = default_provider().install_default();
     match Client::builder()
+        // A dependency may have brought decompression: small answers must not become large.
+        .no_gzip()
+        .no_deflate()
         .user_agent(concat!("acmeagent/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
@@ -186,10 +303,10 @@ impl Why {
 /// Shakes hands for this challenge of tls-alpn-01 (RFC 8737 §3).
 ///
 /// What proves the answer ours is the digest, which nobody else can know.
-pub(super) async fn greet(challenge: &Challenge, address: IpAddr) -> Result<(), Miss> {
+async fn greet(challenge: &Challenge, address: IpAddr) -> Result<(), Miss> {
     let peer = SocketAddr::new(address, HTTPS);
-    let name = tls_alpn01::server_name(&challenge.identifier);
-    match handshake::leaf_for(peer, &name, tls_alpn01::ACME_TLS, PATIENCE).await {
+    let name = server_name(&challenge.identifier);
+    match handshake::leaf_for(peer, &name, ACME_TLS, PATIENCE).await {
         Ok(leaf) => {
             let digest = challenge.key_authorization.digest();
             let ours = leaf.windows(digest.len()).any(|part| part == digest);
