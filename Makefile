@@ -43,7 +43,7 @@ bench: tools
 		|| echo "cannot mend Pebble: it may come to a standstill under a thousand orders"
 	$(CARGO) build --profile dist --locked --workspace --example axum
 	PATH=$(CURDIR)/.cache/tools/mended/bin:$$PATH $(CARGO) bench --profile dist --locked --workspace \
-		--bench peers --bench deploys --bench resolver
+		--bench peers --bench names --bench deploys --bench resolver
 
 generate: build
 	mkdir -p man completions
