@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use crate::support::agent::{Agent, Ran};
 use crate::support::named::{Named, zone};
 use crate::support::nginx::Nginx;
 use crate::support::pebble::{Pebble, Settings};
-use crate::support::script;
+use crate::support::{script, wait_for};
 
 const NAME: &str = "www.one.example";
 const HTTP_ONLY: [&str; 4] = ["-d", NAME, "--challenge", "http-01"];
@@ -172,6 +173,30 @@ fn one_dead_address_of_two_is_only_a_warning() {
     let warning = format!("http-01 may fail for {NAME}: {WEB_IPV6}: connection refused");
     let _ = ran.says(&[&warning]);
     assert_eq!(web.spent().0, 1);
+}
+
+/// What is known of the others by then counts all the same.
+#[test]
+fn a_silent_server_hides_nothing_of_other_names() {
+    need!("pebble", "named", "nginx", "ip", "unshare", "nsenter", "curl", "python3");
+    let Some(web) = Web::with(&format!("www A {WEB}\nsilent A {}", NS[1])) else { return };
+    let _other = web.nginx(WEB);
+    let mut silent = Command::new("python3");
+    let listen =
+        "import socket, sys, time; s = socket.create_server((sys.argv[1], 80)); time.sleep(600)";
+    silent.args(["-c", listen, NS[1]]);
+    let _silent = web.world.network.start(&silent);
+    let mut curl = Command::new("curl");
+    curl.args(["-s", "--max-time", "1", &format!("http://{}/", NS[1])]);
+    let curl = || web.world.network.command(&curl).status().unwrap();
+    wait_for("a server that takes connections and says nothing", || curl().code() == Some(28));
+
+    let root = web.unserved();
+    let names = ["-d", "silent.one.example", "-d", NAME, "--challenge", "http-01"];
+    let names = [&names[..], &["--webroot", root.to_str().unwrap()]].concat();
+    let ran = web.world.lets(&web.world.agent, &issue(&names)).exits(3);
+    let _ = ran.says(&[&format!("http-01 would not prove {NAME}: {WEB}: 404")]);
+    assert_eq!(web.spent(), (0, 0), "nothing is asked of the CA");
 }
 
 #[test]
