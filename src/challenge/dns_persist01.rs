@@ -8,7 +8,7 @@ use std::fmt;
 use futures_util::{FutureExt, StreamExt, stream};
 use thiserror::Error;
 
-use crate::dns::{Answer, Code, Data, Kind, Manner, Name, Resolvers, Zones, name, shown};
+use crate::dns::{Answer, Data, Kind, Manner, Name, Resolvers, Zones, name, shown};
 use crate::model::fault::Fault;
 use crate::model::persist::{Standing, Verdict, merged};
 use crate::model::time::Timestamp;
@@ -68,7 +68,7 @@ pub(crate) async fn look(
     if let Ok(zone) = zones.find(&asked, resolvers).await {
         for heard in zone.ask_all(&zone.target, Kind::Txt).await {
             let Ok(answer) = heard.said else { continue };
-            if answer.authoritative && is_answer(&answer) {
+            if answer.authoritative && answer.knows() {
                 let server = format!("{} ({})", shown(&heard.server), heard.address);
                 showings.push(Showing { server, verdict: verdict(&answer, &zone.target) });
             }
@@ -76,16 +76,12 @@ pub(crate) async fn look(
     }
     if showings.is_empty()
         && let Ok(answer) = resolvers.ask(&asked, Kind::Txt, Manner::Recursive).await
-        && is_answer(&answer)
+        && answer.knows()
     {
         let server = "the resolver of this host".to_owned();
         showings.push(Showing { server, verdict: verdict(&answer, &asked) });
     }
     Ok(showings)
-}
-
-fn is_answer(answer: &Answer) -> bool {
-    matches!(answer.code, Code::Success | Code::NoSuchName)
 }
 
 /// The first server of those that do not show what they should, if there is one.

@@ -113,6 +113,11 @@ impl Answer {
         }
     }
 
+    /// Whether the server knew: there is such a name, or there is none.
+    pub(crate) fn knows(&self) -> bool {
+        matches!(self.code, Code::Success | Code::NoSuchName)
+    }
+
     /// The names that `name` leads to by aliases, in turn; empty where it is no alias.
     ///
     /// A loop, or a chain beyond reason, ends where it began to be one.

@@ -6,7 +6,7 @@ use futures_util::future::{join, join_all};
 use hickory_resolver::proto::rr::Name;
 use thiserror::Error;
 
-use super::answer::{Answer, Code, Data, Kind};
+use super::answer::{Answer, Data, Kind};
 use super::ask::{AskError, Manner, ask};
 use super::resolvers::Resolvers;
 use super::shown;
@@ -124,9 +124,7 @@ impl Delegation {
 
     /// Every server at every address.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = (&Name, IpAddr)> {
-        self.servers
-            .iter()
-            .flat_map(|server| server.addresses.iter().map(move |address| (&server.name, *address)))
+        addresses(&self.servers)
     }
 
     /// Asks every server at every address at once, each without recursion.
@@ -140,11 +138,18 @@ impl Delegation {
     }
 }
 
+/// Every one of these servers at every address.
+pub(super) fn addresses(servers: &[Server]) -> impl Iterator<Item = (&Name, IpAddr)> {
+    servers
+        .iter()
+        .flat_map(|server| server.addresses.iter().map(move |address| (&server.name, *address)))
+}
+
 async fn soa(resolvers: &Resolvers, name: &Name) -> Result<Answer, DelegationError> {
     let answer = heard(resolvers, name, Kind::Soa).await?;
-    match answer.code {
-        Code::Success | Code::NoSuchName => Ok(answer),
-        _ => Err(DelegationError::Failed { name: name.clone() }),
+    match answer.knows() {
+        true => Ok(answer),
+        false => Err(DelegationError::Failed { name: name.clone() }),
     }
 }
 
@@ -173,13 +178,13 @@ pub(super) fn servers(answer: &Answer, apex: &Name) -> Vec<Name> {
 /// These servers, as many as are of use, with their addresses.
 pub(super) async fn located(names: Vec<Name>, resolvers: &Resolvers) -> Vec<Server> {
     join_all(names.into_iter().take(Delegation::MOST_SERVERS).map(async |name| {
-        let addresses = addresses(&name, resolvers).await;
+        let addresses = addresses_of(&name, resolvers).await;
         Server { name, addresses }
     }))
     .await
 }
 
-async fn addresses(server: &Name, resolvers: &Resolvers) -> Vec<IpAddr> {
+async fn addresses_of(server: &Name, resolvers: &Resolvers) -> Vec<IpAddr> {
     let of = |kind| resolvers.ask(server, kind, Manner::Recursive);
     let (v4, v6) = join(of(Kind::A), of(Kind::Aaaa)).await;
     let found = [v4, v6].into_iter().flatten();

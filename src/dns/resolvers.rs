@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use hickory_resolver::proto::rr::Name;
 use hickory_resolver::system_conf::read_system_conf;
 
-use super::answer::{Answer, Code, Kind};
+use super::answer::{Answer, Kind};
 use super::ask::{AskError, Manner, ask};
 
 /// The servers of resolv.conf(5), asked in turn. What `/etc/hosts` says does not count: a CA does
@@ -52,8 +52,7 @@ impl Resolvers {
         let mut result = Err(AskError::Silent);
         for server in &self.0 {
             let said = ask(*server, name, kind, manner).await;
-            let knows = |answer: &Answer| matches!(answer.code, Code::Success | Code::NoSuchName);
-            let settled = said.as_ref().is_ok_and(knows);
+            let settled = said.as_ref().is_ok_and(Answer::knows);
             if settled || result.is_err() {
                 result = said;
             }

@@ -14,10 +14,10 @@ use futures_util::stream::FuturesUnordered;
 use hickory_resolver::proto::rr::Name;
 use tokio::sync::OnceCell;
 
-use super::answer::{Answer, Code, Data, Kind, Record};
+use super::answer::{Answer, Data, Kind, Record};
 use super::ask::{Manner, ask};
 use super::delegation::{
-    Delegation, DelegationError, Heard, Server, apex_above, heard, located, servers,
+    Delegation, DelegationError, Heard, Server, addresses, apex_above, heard, located, servers,
 };
 use super::resolvers::Resolvers;
 use super::shown;
@@ -102,7 +102,7 @@ impl Zones {
         resolvers: &Resolvers,
     ) -> Result<Step, DelegationError> {
         let answer = heard(resolvers, name, Kind::Cname).await?;
-        if !knows(&answer) {
+        if !answer.knows() {
             let said = zone.useless.get().cloned().unwrap_or_default();
             return Err(DelegationError::Lame { apex: zone.apex.clone(), said });
         }
@@ -125,10 +125,10 @@ impl Zones {
         let mut failures = 0;
         loop {
             let answer = heard(resolvers, &here, Kind::Soa).await?;
-            if !knows(&answer) {
+            if !answer.knows() {
                 failures += 1;
                 let unchecked = resolvers.ask(&here, Kind::Soa, Manner::Unchecked).await;
-                if unchecked.is_ok_and(|answer| knows(&answer)) {
+                if unchecked.is_ok_and(|answer| answer.knows()) {
                     return Err(DelegationError::Bogus { name: here });
                 }
             } else if answer.aliases(&here).is_empty()
@@ -178,10 +178,7 @@ impl Zone {
         if self.useless.get().is_some() {
             return None;
         }
-        let places = self.servers.iter().flat_map(|server| {
-            server.addresses.iter().map(move |address| (&server.name, *address))
-        });
-        let mut asked: FuturesUnordered<_> = places
+        let mut asked: FuturesUnordered<_> = addresses(&self.servers)
             .map(async |(server, address)| Heard {
                 server: server.clone(),
                 address,
@@ -209,7 +206,7 @@ impl Zone {
 fn excuse(server: &Name, address: IpAddr, said: &Result<Answer, super::ask::AskError>) -> String {
     let who = format!("{} ({address})", shown(server));
     match said {
-        Ok(answer) if knows(answer) => format!("{who} knows it only from others"),
+        Ok(answer) if answer.knows() => format!("{who} knows it only from others"),
         Ok(answer) => format!("{who} says {}", answer.code),
         Err(error) => format!("{who}: {error}"),
     }
@@ -225,13 +222,9 @@ fn start(name: &Name) -> Name {
     start
 }
 
-fn knows(answer: &Answer) -> bool {
-    matches!(answer.code, Code::Success | Code::NoSuchName)
-}
-
 /// Whether this is the word of a server of the zone: an answer of its own, or where to go on.
 fn speaks(answer: &Answer, name: &Name, apex: &Name) -> bool {
-    knows(answer) && (answer.authoritative || cut(answer, name, apex).is_some())
+    answer.knows() && (answer.authoritative || cut(answer, name, apex).is_some())
 }
 
 fn names_of(servers: &[Server]) -> Vec<Name> {
@@ -287,7 +280,7 @@ fn glue(answer: &Answer, server: &Name, apex: &Name) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::name;
+    use crate::dns::{Code, name};
 
     fn answer(authoritative: bool, authority: &[(&str, Data)]) -> Answer {
         let record = |(owner, data): &(&str, Data)| Record {

@@ -30,6 +30,15 @@ pub(crate) struct Setback {
 }
 
 impl Setback {
+    /// One that the CA did not hear of.
+    pub(crate) fn unspent(
+        identifier: Option<Identifier>,
+        challenge: ChallengeKind,
+        error: String,
+    ) -> Self {
+        Self { identifier, challenge, error, spent: false }
+    }
+
     /// Whether it says anything of this identifier.
     pub(crate) fn concerns(&self, identifier: &Identifier) -> bool {
         self.identifier.as_ref().is_none_or(|one| one == identifier)

@@ -73,8 +73,7 @@ impl Run<'_> {
             }
         }
         let unusable = |(challenge, cause): &(ChallengeKind, Cause)| {
-            let (challenge, error) = (*challenge, in_full(cause));
-            Setback { identifier: None, challenge, error, spent: false }
+            Setback::unspent(None, *challenge, in_full(cause))
         };
         self.setbacks.extend(failed.iter().map(unusable));
         failed.extend(self.try_out(self.wanted.identifiers).await);
@@ -156,11 +155,7 @@ impl Run<'_> {
 }
 
 fn setbacks_of(challenge: ChallengeKind, names: &[Identifier], error: &str) -> Vec<Setback> {
-    let setback = |name: &Identifier| Setback {
-        identifier: Some(name.clone()),
-        challenge,
-        error: error.to_owned(),
-        spent: false,
-    };
+    let setback =
+        |name: &Identifier| Setback::unspent(Some(name.clone()), challenge, error.to_owned());
     names.iter().map(setback).collect()
 }

@@ -107,11 +107,8 @@ impl Run<'_> {
     /// Leaves a type out that could not be presented; returns what is to be presented by another.
     fn next_type(&mut self, failed: Answers, cause: Cause) -> Result<Vec<Authorization>, Cause> {
         let error = in_full(&cause);
-        let setback = |authorization: &Authorization| Setback {
-            identifier: Some(authorization.identifier.clone()),
-            challenge: failed.kind,
-            error: error.clone(),
-            spent: false,
+        let setback = |authorization: &Authorization| {
+            Setback::unspent(Some(authorization.identifier.clone()), failed.kind, error.clone())
         };
         let setbacks: Vec<Setback> = failed.authorizations.iter().map(setback).collect();
         let told = reason(&setbacks, self.wanted.identifiers.len() > 1);

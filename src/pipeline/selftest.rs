@@ -97,12 +97,9 @@ impl Run<'_> {
                 Verdict::Fails(why) if self.pressure.rung == Rung::AtRisk => {
                     self.notice(format!("{kind} will fail for {identifier}: {why}"));
                 }
-                Verdict::Fails(error) => setbacks.push(Setback {
-                    identifier: Some(identifier.clone()),
-                    challenge: kind,
-                    error,
-                    spent: false,
-                }),
+                Verdict::Fails(error) => {
+                    setbacks.push(Setback::unspent(Some(identifier.clone()), kind, error));
+                }
             }
         }
         setbacks

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::challenge::dns01::BoxError;
 use crate::challenge::{Solver, SolverError, tls_alpn01};
 use crate::deploy::Target;
+use crate::deploy::rustls::Rustls;
 use crate::model::challenge::{Challenge, ChallengeKind, server_name};
 use crate::model::name::Identifier;
 use crate::store::Store;
@@ -23,7 +24,7 @@ pub(super) struct Slots {
 impl Slots {
     /// Whether there is any server to ask.
     pub(super) fn exist(targets: &[Arc<dyn Target>]) -> bool {
-        targets.iter().any(|target| target.slot().is_some())
+        slots(targets).next().is_some()
     }
 
     /// Shows it at every server that runs; says whether one does.
@@ -31,7 +32,7 @@ impl Slots {
         let name = server_name(&challenge.identifier);
         let pem = tls_alpn01::pem(challenge)?;
         let mut shown = false;
-        for slot in self.targets.iter().filter_map(|target| target.slot()) {
+        for slot in slots(&self.targets) {
             let Some(user) = slot.user().await else { continue };
             let file = self.store.lend(&Label::of(&name), pem.as_bytes(), user)?;
             let taken = slot.challenge(&name, &file).await;
@@ -43,7 +44,7 @@ impl Slots {
     }
 
     async fn is_any_up(&self) -> bool {
-        for slot in self.targets.iter().filter_map(|target| target.slot()) {
+        for slot in slots(&self.targets) {
             if slot.user().await.is_some() {
                 return true;
             }
@@ -54,7 +55,7 @@ impl Slots {
     /// Takes back what a run that was cut short left there. What does not go is replaced by what is
     /// presented next.
     async fn forget(&self, identifiers: &[Identifier]) {
-        for slot in self.targets.iter().filter_map(|target| target.slot()) {
+        for slot in slots(&self.targets) {
             for identifier in identifiers.iter().filter(|one| ChallengeKind::TlsAlpn01.proves(one))
             {
                 if slot.clear(&server_name(identifier)).await.is_err() {
@@ -69,11 +70,16 @@ impl Slots {
     async fn clear(&self, challenge: &Challenge) -> Result<(), BoxError> {
         let name = server_name(&challenge.identifier);
         let mut first = Ok(());
-        for slot in self.targets.iter().filter_map(|target| target.slot()) {
+        for slot in slots(&self.targets) {
             first = first.and(slot.clear(&name).await);
         }
         Ok(first?)
     }
+}
+
+/// The servers among these targets that have a slot for challenges.
+fn slots(targets: &[Arc<dyn Target>]) -> impl Iterator<Item = &Rustls> {
+    targets.iter().filter_map(|target| target.slot())
 }
 
 fn failed(challenge: &Challenge) -> impl FnOnce(BoxError) -> SolverError {

@@ -13,6 +13,15 @@ use crate::support::wait_for;
 /// How far the second server is behind.
 const BEHIND: Duration = Duration::from_secs(20);
 
+/// A zone with two servers, of which only the first takes updates, and tells nobody.
+fn apart() -> Option<(World, [Named; 2])> {
+    let world = World::with(&[("lag", &[NS[0], NS[1]])])?;
+    let servers = [("ns1", NS[0]), ("ns2", NS[1])];
+    let server = |address| world.server(address, &[("lag.example", zone(5, &servers, ""))], "");
+    let servers = [server(NS[0]), server(NS[1])];
+    Some((world, servers))
+}
+
 #[test]
 fn a_server_that_lags_is_named_and_waited_for_as_long_as_needed() {
     need!("pebble", "named", "dig", "ip", "unshare", "nsenter", "curl");
@@ -54,10 +63,7 @@ fn a_server_that_lags_is_named_and_waited_for_as_long_as_needed() {
 #[test]
 fn a_server_that_never_catches_up_costs_no_authorization() {
     need!("pebble", "named", "dig", "ip", "unshare", "nsenter", "curl");
-    let Some(world) = World::with(&[("lag", &[NS[0], NS[1]])]) else { return };
-    let servers = [("ns1", NS[0]), ("ns2", NS[1])];
-    let _first = world.server(NS[0], &[("lag.example", zone(5, &servers, ""))], "");
-    let _second = world.server(NS[1], &[("lag.example", zone(5, &servers, ""))], "");
+    let Some((world, _servers)) = apart() else { return };
     let credentials = world.good_credentials();
     let args = ["--dns", "rfc2136", "--dns-credentials", &credentials];
     let args = [&args[..], &["--dns-propagation-timeout", "4s"]].concat();
@@ -89,10 +95,7 @@ fn servers_that_are_lame_or_mute_are_named_and_do_not_hold_for_ever() {
 #[test]
 fn a_run_that_is_stopped_takes_its_records_back() {
     need!("pebble", "named", "dig", "ip", "unshare", "nsenter", "curl");
-    let Some(world) = World::with(&[("lag", &[NS[0], NS[1]])]) else { return };
-    let servers = [("ns1", NS[0]), ("ns2", NS[1])];
-    let _first = world.server(NS[0], &[("lag.example", zone(5, &servers, ""))], "");
-    let _second = world.server(NS[1], &[("lag.example", zone(5, &servers, ""))], "");
+    let Some((world, _servers)) = apart() else { return };
     let credentials = world.good_credentials();
     let args = ["--dns", "rfc2136", "--dns-credentials", &credentials];
     let agent = world.spawn("lag.example", &args);

@@ -68,7 +68,7 @@ pub(super) async fn gather(
 
 fn said(heard: &Heard, name: &Name) -> Option<Vec<Data>> {
     let answer = heard.said.as_ref().ok()?;
-    matches!(answer.code, Code::Success | Code::NoSuchName).then(|| answer.about(name))
+    answer.knows().then(|| answer.about(name))
 }
 
 fn serial(heard: &Heard, apex: &Name) -> Result<u32, Useless> {
