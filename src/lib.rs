@@ -100,7 +100,7 @@
 //! `cli::exit`, the command line in `cli::args`, the keys of the settings in `config::keys`, from
 //! settings to targets in `agent::targets`, and to DNS providers in `agent::zones`, the environment
 //! of hooks in `hook`, what holds a deploy back in `agent::plan::hold`, what is wrong with a served
-//! certificate in `probe::judge::flaws`.
+//! certificate in `probe::judge::flaws`, metrics with their panels and alarms in `observe::metrics`.
 
 mod acme;
 mod agent;
@@ -114,6 +114,7 @@ mod doctor;
 mod drill;
 mod hook;
 mod model;
+mod observe;
 mod pipeline;
 mod probe;
 mod schedule;

@@ -161,6 +161,16 @@ fn a_certificate_that_two_of_a_hundred_refuse_goes_back_at_five_percent() {
     assert!(with_new >= count(&canary, "completed"), "{with_new}");
     assert!(with_new < count(&canary, "completed") + 100, "{with_new}");
     assert_eq!((refused(&old), &old["failed"]["io"]), (0, &0.into()));
+
+    let tally = site.agent.tally();
+    assert_eq!(
+        (&tally["errors"]["clients"]["count"], tally["since"].is_string()),
+        (&1.into(), true)
+    );
+    let counted = &tally["certificates"][NAME]["handshakes"];
+    let refused = |which: &str| counted[which]["refused"].as_u64().unwrap();
+    assert!(refused("new") >= 2 && refused("old") == 0, "{counted:#}");
+    assert!(counted["old"]["mean"].as_f64().unwrap() > 0.0, "{counted:#}");
 }
 
 #[test]

@@ -103,6 +103,9 @@ fn what_the_ca_does_not_believe_is_proven_by_the_next_type_in_the_same_run() {
     let reason = format!("http-01 failed: {why}");
     assert_eq!(told, ["tls-alpn-01", &reason, "\"proof\""]);
     assert_eq!(fs::read_dir(&root).unwrap().count(), 0, "nothing is left in the web root");
+    let challenges = agent.tally()["challenges"].take();
+    let failed_of = |kind: &str| challenges[kind]["failed"].as_u64();
+    assert_eq!((failed_of("http-01"), failed_of("tls-alpn-01")), (Some(1), Some(0)));
 
     // Told to reuse no authorization, Pebble does so once in a hundred all the same.
     let renewals = (0..5).map(|_| agent.run(&["renew", "--force"]).exits(0));

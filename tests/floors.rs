@@ -17,6 +17,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("challenge", 40),
     ("deploy", 40),
     ("probe", 40),
+    ("observe", 40),
     ("config", 50),
     ("pipeline", 50),
     ("agent", 60),

@@ -133,12 +133,13 @@ fn every_verb_in_good_and_bad_times() {
     let chain = all.agent.path("embedded-ca/root-1.pem").to_str().unwrap().to_owned();
     all.run(&["check", "--file", &chain, "--key", "/nowhere"], 3);
     all.run(&["check", "--connect", "127.0.0.1:1"], 2);
+    all.run(&["alert", "test"], 2);
     for usage in [&["renwe"][..], &[], &["issue"], &["rollback", "--to", "x", "a"]] {
         let document = all.run(usage, 2);
         assert_eq!(document["command"], "");
     }
     let verbs: BTreeSet<&str> = all.seen.iter().map(|(verb, _)| verb.as_str()).collect();
-    let expected = "account check delete doctor issue renew revoke rollback snapshot status";
+    let expected = "account alert check delete doctor issue renew revoke rollback snapshot status";
     assert_eq!(verbs.into_iter().collect::<Vec<_>>().join(" ").trim(), expected);
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used, unreachable_pub)]
 
 mod account;
+mod alerts;
 mod bad_input;
 mod bad_names;
 mod cadence;
@@ -28,6 +29,8 @@ mod failover;
 mod fallback;
 mod floors;
 mod generated;
+mod heartbeat;
+mod history;
 mod hooks;
 mod hostile;
 mod interrupted;
@@ -36,7 +39,12 @@ mod json;
 mod ladder;
 mod limits;
 mod locks;
+mod log;
+mod metrics;
 mod month;
+mod nonroot;
+mod packaging;
+mod page;
 mod pebble;
 mod permissions;
 mod persist;
@@ -50,6 +58,7 @@ mod servers;
 mod snapshot;
 mod stay;
 mod support;
+mod tally;
 mod upstream;
 
 /// What watches every change of the disk reads the registers of one processor only.

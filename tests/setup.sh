@@ -30,8 +30,12 @@ for pair in nginx:nginx-light openssl:openssl strace:strace faketime:faketime cu
     haproxy:haproxy unshare:util-linux named:bind9 dnssec-signzone:bind9-utils ip:iproute2 \
     mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs mount:mount \
     apache2:apache2 postfix:postfix dovecot:dovecot-imapd initdb:postgresql mosquitto:mosquitto \
-    caddy:caddy shellcheck:shellcheck \
-    knotd:knot kdig:knot-dnsutils nsupdate:bind9-dnsutils; do
+    caddy:caddy shellcheck:shellcheck chromium:chromium chromedriver:chromium-driver \
+    mandoc:mandoc fish:fish zsh:zsh \
+    prometheus:prometheus prometheus-alertmanager:prometheus-alertmanager \
+    systemd-nspawn:systemd-container systemd-analyze:systemd \
+    systemd-socket-activate:systemd debootstrap:debootstrap lintian:lintian \
+    rpm:rpm strip:binutils knotd:knot kdig:knot-dnsutils nsupdate:bind9-dnsutils; do
     have "${pair%%:*}" || missing="$missing ${pair#*:}"
 done
 have pdns_server || missing="$missing pdns-server pdns-backend-sqlite3 sqlite3"
@@ -65,6 +69,20 @@ for program in pebble pebble-challtestsrv; do
     else
         GOBIN=$tools/bin go install "github.com/letsencrypt/pebble/v2/cmd/$program@$pebble" \
             >"$tools/log" 2>&1 || cannot $program "$(reason)"
+    fi
+done
+
+# The makers of packages, built quickly and still quick enough.
+for tool in 'cargo-deb@3.8.0 --no-default-features' cargo-generate-rpm@0.21.1; do
+    program=${tool%%@*}
+    have "$program" && continue
+    if ! have cargo; then
+        cannot "$program" 'there is no cargo'
+    else
+        # shellcheck disable=SC2086
+        CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0 \
+            cargo install --quiet --debug --locked --root "$tools" $tool \
+            >"$tools/log" 2>&1 || cannot "$program" "$(reason)"
     fi
 done
 

@@ -200,6 +200,42 @@ impl AcmeError {
         }
     }
 
+    /// The word by which it is counted: what the CA called it where that is known.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Tls { .. } | Self::Unreachable { .. } => "network",
+            Self::TimedOut { .. } | Self::StillWaiting { .. } => "timeout",
+            Self::Paused { .. } => "paused",
+            Self::Unavailable { problem, .. } => problem.word().unwrap_or("unavailable"),
+            Self::NonceStorm { .. } => "badNonce",
+            Self::TermsNotAgreed { .. } => "userActionRequired",
+            Self::EabRequired { .. }
+            | Self::EabNotGiven { .. }
+            | Self::EabRefused { .. }
+            | Self::EabUnusable { .. } => "externalAccountRequired",
+            Self::NotRegistered
+            | Self::NoKeyInForce
+            | Self::NoNextKey
+            | Self::OtherDirectory { .. }
+            | Self::Key { .. }
+            | Self::Account(_) => "account",
+            Self::Unproven { failures } => {
+                failures.iter().find_map(|failure| failure.problem.word()).unwrap_or("acme")
+            }
+            Self::Refused { .. }
+            | Self::RateLimited { .. }
+            | Self::ReplacesRefused { .. }
+            | Self::OrderInvalid { .. } => self.problem().and_then(Problem::word).unwrap_or("acme"),
+            Self::Oversized { .. }
+            | Self::Redirected { .. }
+            | Self::Unintelligible { .. }
+            | Self::Unacceptable { .. }
+            | Self::NotOffered { .. }
+            | Self::OtherIdentifiers { .. }
+            | Self::OrderNotFit { .. } => "acme",
+        }
+    }
+
     /// The problem document the CA sent, if there is one.
     pub(crate) fn problem(&self) -> Option<&Problem> {
         match self {
@@ -315,6 +351,30 @@ mod tests {
 
     fn acme(kind: &str, detail: &str) -> String {
         format!(r#"{{"type":"urn:ietf:params:acme:error:{kind}","detail":"{detail}"}}"#)
+    }
+
+    #[test]
+    fn refusals_are_counted_by_words_that_are_known() {
+        let at = Timestamp::from_unix(1_800_000_000);
+        let parts = |kind: &str| {
+            let part = acme(kind, "no");
+            acme("compound", "several").replace('}', &format!(r#","subproblems":[{part}]}}"#))
+        };
+        let table = [
+            (429, acme("rateLimited", "too many"), Some(at), "rateLimited"),
+            (429, acme("rateLimited", "visit https://x/unpause?jwt=y"), None, "paused"),
+            (403, acme("caa", "no"), None, "caa"),
+            (403, parts("dns"), None, "dns"),
+            (403, parts("invented"), None, "compound"),
+            (403, acme("invented", "no"), None, "acme"),
+            (403, acme("rateLimited\\nx", "no"), None, "acme"),
+            (400, "<html>".to_owned(), None, "acme"),
+            (503, "<html>".to_owned(), None, "unavailable"),
+            (500, acme("serverInternal", "oops"), None, "serverInternal"),
+        ];
+        for (status, body, until, kind) in table {
+            assert_eq!(sorted(status, &body, until).kind(), kind, "{body}");
+        }
     }
 
     #[test]

@@ -12,6 +12,36 @@ use crate::schedule::limits::Scope;
 
 const PREFIX: &str = "urn:ietf:params:acme:error:";
 
+/// The error types of RFC 8555 §6.7, RFC 9773 §7.4 and draft-ietf-acme-profiles §6.
+const WORDS: [&str; 26] = [
+    "accountDoesNotExist",
+    "alreadyReplaced",
+    "alreadyRevoked",
+    "badCSR",
+    "badNonce",
+    "badPublicKey",
+    "badRevocationReason",
+    "badSignatureAlgorithm",
+    "caa",
+    "compound",
+    "connection",
+    "dns",
+    "externalAccountRequired",
+    "incorrectResponse",
+    "invalidContact",
+    "invalidProfile",
+    "malformed",
+    "orderNotReady",
+    "rateLimited",
+    "rejectedIdentifier",
+    "serverInternal",
+    "tls",
+    "unauthorized",
+    "unsupportedContact",
+    "unsupportedIdentifier",
+    "userActionRequired",
+];
+
 /// A problem document. Its texts are bounded and printable.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Problem {
@@ -74,6 +104,18 @@ impl Problem {
             status: wire.status.as_u64().and_then(|s| u16::try_from(s).ok()).unwrap_or(0),
             subproblems: subproblems.filter_map(Subproblem::from_value).collect(),
         })
+    }
+
+    /// The type where it is one that is known: whatever a CA invents, there are no more words.
+    ///
+    /// A compound problem is called by the first of its parts that is known.
+    pub(super) fn word(&self) -> Option<&'static str> {
+        let known = |kind: &str| WORDS.into_iter().find(|word| *word == kind);
+        let parts = || self.subproblems.iter().find_map(|part| known(&part.kind));
+        match known(&self.kind) {
+            Some("compound") => parts().or(Some("compound")),
+            word => word,
+        }
     }
 
     /// Stands in where the CA calls something failed and does not say why.

@@ -1,6 +1,6 @@
 //! One attempt at a certificate: at one CA, or at one after the other when time is short.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use nix::unistd::{Group, User};
@@ -8,11 +8,12 @@ use nix::unistd::{Group, User};
 use super::forecast::{expected_exemption, renews};
 use super::plan::{Standing, Why, at_once};
 use super::targets::{targets, verification};
-use super::work::{Done, Ended, Wish};
+use super::work::{Done, Wish};
 use super::{Agent, Trouble};
 use crate::certificate::Refusal;
 use crate::config::cert::CertSettings;
 use crate::config::choice::{CaChoice, OnBadName, Permissions};
+use crate::model::ended::Ended;
 use crate::model::event::{Event, Phase};
 use crate::model::name::{CertName, Identifier};
 use crate::pipeline::{Application, Authority, Cause, Outcome, Pressure, Run, Task, Wanted};
@@ -284,6 +285,7 @@ impl Agent {
             ari_exempt: None,
             rollout: Rollout::default(),
             touched: Vec::new(),
+            took_before: HashMap::new(),
             turn: None,
         };
         let outcome = run.walk().await;

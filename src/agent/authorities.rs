@@ -11,14 +11,13 @@ use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
 use tokio::sync::{Mutex, OnceCell};
 
-use super::Agent;
 use super::trouble::Trouble;
+use super::{Agent, secrets};
 use crate::acme::{Eab, EndedCa, Endpoint};
 use crate::certificate::Roots;
 use crate::config::cert::CertSettings;
 use crate::config::choice::{CaChoice, CaName};
 use crate::config::main_settings::MainSettings;
-use crate::config::secret::SecretPlaces;
 use crate::model::challenge::ValidationPorts;
 use crate::model::time::Clock;
 use crate::pipeline::{Application, Authority};
@@ -196,13 +195,7 @@ impl Authorities {
         let own = settings.eab.as_ref().filter(|_| settings.cas.first() == Some(choice));
         let eab = match own.or(of_ca) {
             Some(eab) if may_create => {
-                let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
-                let variable = |name: &str| std::env::var_os(name);
-                let places = SecretPlaces {
-                    credentials: credentials.as_deref().map(Path::new),
-                    variable: &variable,
-                };
-                let hmac_key = eab.hmac_key.reveal(places).await?.expose().to_owned().into();
+                let hmac_key = secrets::reveal(&eab.hmac_key).await?.expose().to_owned().into();
                 Some(Eab { kid: eab.kid.clone(), hmac_key, alg: eab.alg })
             }
             _ => None,

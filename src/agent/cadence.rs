@@ -6,13 +6,18 @@ use super::{Agent, Done, Trouble};
 use crate::model::event::Event;
 use crate::model::finding::{Finding, Severity};
 use crate::model::name::CertName;
-use crate::model::time::in_words;
+use crate::model::outlook::RunsSeen;
+use crate::model::time::{Timestamp, in_words};
 use crate::schedule::cadence::{self, TooCoarse};
 use crate::schedule::{self, Due, History, Reason};
+use crate::store::runs::Runs;
 
 /// What to do about runs that are too far apart.
 pub(crate) const OFTEN_ENOUGH: &str =
     "run `acmeagent renew` every half hour, or let it stay with --loop";
+
+/// Where to look for what became of the runs.
+const LOOK_AT: &str = "`systemctl list-timers acmeagent.timer` and `journalctl -u acmeagent` tell";
 
 impl Agent {
     /// Why the runs of the last time are too far apart for this certificate, if they are.
@@ -43,12 +48,47 @@ impl Agent {
         }
     }
 
-    /// Whether the runs stopped coming, of whatever keeps these certificates.
+    /// The unattended runs there were, and how long none may be good.
+    pub(super) fn runs_seen(&self, now: Timestamp) -> RunsSeen {
+        let Runs { at, good, .. } = self.store().runs(now);
+        let wanted = self.authorities.main().heartbeat().silence;
+        let patience = wanted.unwrap_or_else(|| cadence::patience(&at));
+        RunsSeen { last: at.last().copied(), last_good: good, patience }
+    }
+
+    /// Whether the runs stopped coming, or stopped being good, of whatever keeps these certificates.
+    ///
+    /// Where no run was ever good that is not known to be news, and a home in which none ever came
+    /// by itself has nobody to miss.
     pub(crate) fn audit_runs(&self, names: &[CertName]) -> Result<Vec<Finding>, Trouble> {
         let now = self.hands.clock.now();
         let mut findings = Findings::about("renew");
+        let seen = self.runs_seen(now);
+        if let Some(silent) = seen.silence(now) {
+            let good = seen.last_good.unwrap_or_default();
+            let ran = match seen.last.filter(|last| good < *last) {
+                Some(last) => format!("and the last, at {last}, was not either"),
+                None => "and none was seen at all".to_owned(),
+            };
+            let text = format!("no run was good for {} (since {good}), {ran}", in_words(silent));
+            findings.add(Severity::Critical, "silence", text);
+            findings.hint(format!("{TIMER} {LOOK_AT}"));
+        } else if self.authorities.main().heartbeat().silence.is_none() || seen.last_good.is_none()
+        {
+            self.audit_spacing(names, now, &mut findings)?;
+        }
+        Ok(findings.found)
+    }
+
+    /// Whether the runs stopped coming as often as they used to.
+    fn audit_spacing(
+        &self,
+        names: &[CertName],
+        now: Timestamp,
+        findings: &mut Findings,
+    ) -> Result<(), Trouble> {
         let Some(silent) = cadence::silence(&self.store().runs(now).at, now) else {
-            return Ok(findings.found);
+            return Ok(());
         };
         let mut due = Vec::new();
         for name in names {
@@ -63,7 +103,7 @@ impl Agent {
                 findings.add(Severity::Critical, "silence", text);
             }
         }
-        findings.hint(TIMER);
-        Ok(findings.found)
+        findings.hint(format!("{TIMER} {LOOK_AT}"));
+        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! Floor 6: wiring. The only place that builds real clocks, disks and clients.
 
+pub(crate) mod aftermath;
+pub(crate) mod alerts;
 mod attempt;
 pub(crate) mod audit;
 pub(crate) mod authorities;
@@ -7,15 +9,20 @@ pub(crate) mod cadence;
 pub(crate) mod clock;
 pub(crate) mod forecast;
 pub(crate) mod front;
+mod history;
 pub(crate) mod home;
 mod hooks_once;
 mod leftovers;
+pub(crate) mod metrics;
+pub(crate) mod outlook;
 mod plan;
 pub(crate) mod put_back;
 pub(crate) mod reconcile;
 mod record;
+mod recorder;
 mod records;
 mod revoke;
+mod secrets;
 pub(crate) mod serve;
 mod standing;
 mod targets;
@@ -30,6 +37,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::watch;
 
+use crate::challenge::Handed;
 use crate::challenge::dns01::Turns;
 use crate::config::cert::CertSettings;
 use crate::config::main_settings::MainSettings;
@@ -42,11 +50,13 @@ use crate::store::{Store, StoreError};
 use authorities::{Authorities, Launch};
 use clock::Corrected;
 use hooks_once::HooksOnce;
+use recorder::Recorder;
 use tick::LookedAt;
 
+pub(crate) use crate::model::ended::Ended;
 pub(crate) use plan::{Insistence, Standing};
 pub(crate) use trouble::Trouble;
-pub(crate) use work::{Done, Ended, Wish};
+pub(crate) use work::{Done, Wish};
 
 /// Everything a verb needs to work on certificates.
 pub(crate) struct Agent {
@@ -59,6 +69,8 @@ pub(crate) struct Agent {
     /// Of each CA we have no account at: whether there was one.
     lost_accounts: Mutex<BTreeMap<String, bool>>,
     clock: Arc<Corrected>,
+    /// What happened, until it is counted.
+    recorder: Arc<Recorder>,
     /// What tells this host from others of a fleet.
     host: Vec<u8>,
 }
@@ -70,16 +82,20 @@ pub(crate) struct Wiring {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) launch: Launch,
+    /// The listening sockets that the service manager gave.
+    pub(crate) handed: Arc<Handed>,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
 impl Agent {
     pub(crate) fn new(wiring: Wiring) -> Self {
-        let Wiring { store, main, clock, sink, launch, stop } = wiring;
+        let Wiring { store, main, clock, sink, launch, handed, stop } = wiring;
         let corrected = Arc::new(Corrected::new(clock));
         let clock: Arc<dyn Clock> = Arc::<Corrected>::clone(&corrected);
+        let recorder = Arc::new(Recorder::new(sink, Arc::clone(&clock)));
+        let sink: Arc<dyn Sink> = Arc::<Recorder>::clone(&recorder);
         let authorities = Authorities::new(main, Arc::clone(&clock), launch);
-        let solvers = Solvers::new(Arc::clone(&store));
+        let solvers = Solvers::new(Arc::clone(&store), handed);
         let (turns, system_roots, revocations) = (Arc::default(), OnceLock::new(), OnceLock::new());
         let hands = Hands { store, clock, sink, solvers, stop, turns, system_roots, revocations };
         Self {
@@ -90,6 +106,7 @@ impl Agent {
             dns_turns: Arc::default(),
             lost_accounts: Mutex::default(),
             clock: corrected,
+            recorder,
             host: host_id(),
         }
     }

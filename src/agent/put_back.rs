@@ -30,12 +30,23 @@ impl Agent {
         name: &CertName,
         destination: &Destination,
         force: bool,
+    ) -> Done {
+        let done = self.go_to(name, destination, force).await;
+        self.ended(done.unwrap_or_else(|trouble| self.refused(name, trouble)))
+    }
+
+    async fn go_to(
+        &self,
+        name: &CertName,
+        destination: &Destination,
+        force: bool,
     ) -> Result<Done, Trouble> {
         let lock = self.store().lock(name)?;
         let mut standing = match destination {
             // Recovery would mend live to another generation first; what is restored decides here.
             Destination::Snapshot(id) => {
                 let generation = self.store().restore(id, &lock)?;
+                self.decided(name, "restored", format!("restored from snapshot {id}"));
                 let text = format!("its settings are again those of snapshot {id}");
                 self.hands.sink.note(Event::Noticed { name: name.clone(), text });
                 let standing = self.recovered(&lock)?;
@@ -111,12 +122,25 @@ impl Agent {
             let unfinished = intent_before.filter(|intent| Some(intent.to) == live);
             standing.facts.intent = standing.facts.intent.take().or(unfinished);
             self.store().save_state(lock, &standing.facts)?;
+        } else {
+            self.tell_pin(lock.name(), pin_before, standing.facts.pin);
         }
         let ask_at = ask_at(&standing, now);
         let wake = self.settle(lock, &wish.settings, &mut standing, ask_at)?;
         self.store().update_index(lock.name(), wake)?;
         done.standing = standing;
         Ok(done)
+    }
+
+    /// Tells what a person made of a pin.
+    fn tell_pin(&self, name: &CertName, before: Option<Pin>, now: Option<Pin>) {
+        if let Some(Pin { generation, until }) = now {
+            let text = format!("pinned at generation {generation} until {until}");
+            self.decided(name, "pinned", text);
+        } else if let Some(Pin { generation, .. }) = before {
+            let text = format!("no longer pinned at generation {generation}");
+            self.decided(name, "unpinned", text);
+        }
     }
 
     /// When the CA revoked a generation, as far as its list tells.
@@ -131,12 +155,21 @@ impl Agent {
     }
 
     /// Lets the newest good generation go live again.
-    pub(crate) async fn unpin(&self, name: &CertName) -> Result<Done, Trouble> {
+    pub(crate) async fn unpin(&self, name: &CertName) -> Done {
+        let done = self.let_go(name).await;
+        self.ended(done.unwrap_or_else(|trouble| self.refused(name, trouble)))
+    }
+
+    async fn let_go(&self, name: &CertName) -> Result<Done, Trouble> {
         let lock = self.store().lock(name)?;
         let mut facts = self.recovered(&lock)?.facts;
-        (facts.pin, facts.halted) = (None, None);
+        let (pin, halted) = (facts.pin.take(), facts.halted.take());
         facts.rollbacks.clear();
         self.store().save_state(&lock, &facts)?;
+        self.tell_pin(name, pin, None);
+        if pin.is_none() && halted.is_some() {
+            self.decided(name, "unpinned", "deployed again after too many rollbacks".to_owned());
+        }
         let Some((settings, _)) = self.settings(name)? else {
             return Err(Trouble::NoSettings { path: self.store().layout().settings(name) });
         };

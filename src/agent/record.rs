@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::plan::{Standing, runway};
-use super::work::{Done, Ended};
+use super::work::Done;
 use super::{Agent, Trouble};
 use crate::config::cert::CertSettings;
+use crate::model::ended::Ended;
 use crate::model::fault::Fault;
 use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};

@@ -1,8 +1,9 @@
-//! Telling the CA that a certificate is no longer to be trusted.
+//! The end of a certificate: telling the CA that it is no longer to be trusted, and removing it.
 
 use super::{Agent, Trouble};
 use crate::acme::{AcmeError, Reason};
 use crate::certificate::{Chain, Key, pair_matches};
+use crate::model::event::Event;
 use crate::model::generation::Generation;
 use crate::model::name::CertName;
 use crate::pipeline::{Application, Cause};
@@ -59,10 +60,24 @@ impl Agent {
         }
         facts.pin = facts.pin.filter(|pin| !facts.bad.contains(&pin.generation));
         self.store().save_state(&lock, &facts)?;
+        let text = format!("generation {generation} is revoked ({})", reason.as_str());
+        self.decided(name, "revoked", text);
         // What is revoked has no runway left, whenever it expires.
         let wake = Wake { at: Some(self.hands.clock.now()), ..Wake::default() };
         self.store().update_index(name, wake)?;
         Ok(generation)
+    }
+
+    /// Removes a certificate with its keys and settings.
+    pub(crate) fn delete(&self, name: &CertName) -> Result<(), Trouble> {
+        self.store().forget(self.store().lock(name)?)?;
+        self.decided(name, "deleted", "removed with its keys and settings".to_owned());
+        Ok(())
+    }
+
+    /// Tells what a person changed by a command.
+    pub(super) fn decided(&self, name: &CertName, what: &'static str, text: String) {
+        self.hands.sink.note(Event::Decided { name: name.clone(), what, text });
     }
 
     /// The generations that have the key of this certificate.

@@ -51,10 +51,12 @@ pub(crate) struct Serving<'a> {
 ///
 /// `pass` is given what it is to try, or `None` where it has to find out itself what is due; it
 /// returns what it tried, or `None` when it could not even begin. What was tried in vain is left
-/// alone for a while, so that no trouble is met in a tight loop.
+/// alone for a while, so that no trouble is met in a tight loop. `idle` is called now and then while
+/// there is nothing to pass for.
 pub(crate) async fn serve(
     serving: Serving<'_>,
     pass: impl AsyncFnMut(Option<&BTreeSet<CertName>>) -> Option<Vec<CertName>>,
+    idle: impl AsyncFn(),
 ) {
     let pause = match serving.stay {
         Stay::AtMost(_) => Duration::MAX,
@@ -70,7 +72,7 @@ pub(crate) async fn serve(
         biased;
         never = beat() => match never {},
         never = announce(stop) => match never {},
-        () = server.run(pass) => {}
+        () = server.run(pass, idle) => {}
     }
     tell(&[NotifyState::Stopping]);
 }
@@ -110,13 +112,14 @@ impl Server<'_> {
     async fn run(
         &mut self,
         mut pass: impl AsyncFnMut(Option<&BTreeSet<CertName>>) -> Option<Vec<CertName>>,
+        idle: impl AsyncFn(),
     ) {
         while !*self.serving.stop.borrow() {
             let now = self.serving.clock.now();
             let index = self.look(now);
             let view = self.aside.view(index.as_ref(), now);
             let next = next(view, self.left(), now);
-            self.note(now, next == Next::Pass);
+            let noted = self.note(now, next == Next::Pass);
             match next {
                 Next::Pass => {
                     tell(&[NotifyState::Status("renewing what is due")]);
@@ -134,6 +137,9 @@ impl Server<'_> {
                         Some(at) => format!("waiting until {at}"),
                         None => "waiting: nothing is planned".to_owned(),
                     });
+                    if noted {
+                        idle().await;
+                    }
                     self.wait(span).await;
                 }
                 Next::End => return,
@@ -156,12 +162,15 @@ impl Server<'_> {
         }
     }
 
-    fn note(&mut self, now: Timestamp, passes: bool) {
+    /// Notes that it is there, before a pass and now and then. Says whether it did.
+    fn note(&mut self, now: Timestamp, passes: bool) -> bool {
         let fresh = |at: Timestamp| at <= now && now < at.plus(SIGN_OF_LIFE);
-        if passes || !self.noted.is_some_and(fresh) {
+        let notes = passes || !self.noted.is_some_and(fresh);
+        if notes {
             self.serving.store.note_run(now, self.serving.stay == Stay::Ever);
             self.noted = Some(now);
         }
+        notes
     }
 
     fn show(&mut self, status: String) {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use super::plan::{Insistence, ask_at, at_once, left_out, wake};
-use super::work::{Done, Ended, Wish};
+use super::work::{Done, Wish};
 use super::{Agent, Trouble, certificates, exists};
+use crate::model::ended::Ended;
 use crate::model::event::Event;
 use crate::model::name::CertName;
 use crate::model::time::Timestamp;
@@ -74,7 +75,7 @@ impl Agent {
             let (agent, pass, task_name) = (Arc::clone(self), pass.clone(), name.clone());
             async move {
                 let task = tokio::spawn(async move { agent.renew_one(task_name, &pass).await });
-                task.await.unwrap_or_else(|_| Done::failed(name, Trouble::Crashed))
+                task.await.unwrap_or_else(|_| self.crashed(name))
             }
         });
         let mut done: Vec<Done> =
@@ -97,9 +98,9 @@ impl Agent {
             Ok(Some((settings, _))) => settings,
             Ok(None) => {
                 let path = self.store().layout().settings(&name);
-                return self.refused(&name, Trouble::NoSettings { path });
+                return self.ended(self.refused(&name, Trouble::NoSettings { path }));
             }
-            Err(trouble) => return self.refused(&name, trouble),
+            Err(trouble) => return self.ended(self.refused(&name, trouble)),
         };
         let by_hand = !pass.names.is_empty();
         let (force, approved) = (pass.force, pass.approve);

@@ -77,8 +77,46 @@ pub(crate) enum Trouble {
     Crashed,
 }
 
+impl Trouble {
+    /// The word by which it is counted.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Cause(cause) => cause.kind(),
+            Self::Crashed | Self::Embedded(_) => "internal",
+            Self::Unfit { .. } => "refused",
+            Self::Halted { .. } => "halted",
+            Self::RollingOut => "rolling_out",
+            _ => "config",
+        }
+    }
+}
+
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         Self::Cause(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_trouble_is_of_a_kind() {
+        let (since, generation) = (Timestamp::from_unix(1_800_000_000), Generation::FIRST);
+        let (name, why) = ("x".to_owned(), "is marked bad".to_owned());
+        let table = [
+            (Cause::Interrupted.into(), "interrupted"),
+            (StoreError::NothingToKeep.into(), "store"),
+            (Trouble::NoStaging { ca: name.clone() }, "config"),
+            (Trouble::NoSuchAccount { kind: "user", name }, "config"),
+            (Trouble::Unfit { generation, why }, "refused"),
+            (Trouble::Halted { since }, "halted"),
+            (Trouble::RollingOut, "rolling_out"),
+            (Trouble::Crashed, "internal"),
+        ];
+        for (trouble, kind) in table {
+            assert_eq!(trouble.kind(), kind, "{trouble}");
+        }
     }
 }

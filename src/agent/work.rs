@@ -11,12 +11,16 @@ use super::plan::{
 };
 use super::{Agent, Trouble};
 use crate::config::cert::CertSettings;
-use crate::model::event::{Event, Phase};
+use crate::model::ended::Ended;
+use crate::model::event::{Event, Failing, Phase};
+use crate::model::fault::in_full;
+use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};
 use crate::model::time::Timestamp;
 use crate::pipeline::{Cause, Task};
 use crate::schedule::{Due, Exemption, backoff};
 use crate::store::StoreError;
+use crate::store::archive::Meta;
 use crate::store::index::Wake;
 use crate::store::journal::NextRenewal;
 use crate::store::lock::Lock;
@@ -33,29 +37,6 @@ pub(crate) struct Wish {
     pub(crate) agree_terms: bool,
     /// Whether an account may be created for it.
     pub(crate) may_register: bool,
-}
-
-/// How a certificate's part of a run ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Ended {
-    Renewed,
-    /// Issued into the archive; what is live is pinned.
-    Stocked,
-    /// A generation of the archive was put into service.
-    Deployed,
-    NotDue,
-    /// Being rolled out: what was reached is watched, or waits for a person.
-    Soaking,
-    /// To be tried again at the stored time.
-    Retry,
-    NotDeployed,
-    RolledBack,
-    /// What is live is wrong.
-    NeedsOperator,
-    /// Failed, and trying again will not help.
-    Failed,
-    /// Another run holds it.
-    Locked,
 }
 
 /// What was done for one certificate, and where it stands.
@@ -132,19 +113,32 @@ impl Agent {
     pub(crate) async fn work(&self, wish: Wish) -> Done {
         let name = wish.name.clone();
         if *self.hands.stop.borrow() {
-            return self.refused(&name, Cause::Interrupted.into());
+            return self.ended(self.refused(&name, Cause::Interrupted.into()));
         }
         let lock = match self.store().lock(&name) {
             Ok(lock) => lock,
-            Err(error) => return self.refused(&name, error.into()),
+            Err(error) => return self.ended(self.refused(&name, error.into())),
         };
         let done = match self.work_locked(&lock, wish).await {
             Ok(done) => done,
             Err(trouble) => self.refused(&name, trouble),
         };
         self.leave_no_trace(lock, &done);
-        self.hands.sink.note(Event::RunEnded { name });
+        self.ended(done)
+    }
+
+    /// Tells how a certificate's part of the run ended; what goes back is what was given.
+    pub(super) fn ended(&self, done: Done) -> Done {
+        let failing = done.trouble.as_ref();
+        let failing = failing.map(|it| Failing { kind: it.kind(), message: in_full(it) });
+        let (name, ended) = (done.name.clone(), done.ended);
+        self.hands.sink.note(Event::RunEnded { name, ended, failing });
         done
+    }
+
+    /// The same for one whose task died.
+    pub(super) fn crashed(&self, name: CertName) -> Done {
+        self.ended(Done::failed(name, Trouble::Crashed))
     }
 
     /// A first `issue` that failed for good leaves nothing behind: nobody wants the certificate yet.
@@ -181,7 +175,7 @@ impl Agent {
     pub(crate) async fn work_alone(self: &Arc<Self>, wish: Wish) -> Done {
         let (agent, name) = (Arc::clone(self), wish.name.clone());
         let task = tokio::spawn(async move { agent.work(wish).await });
-        let done = task.await.unwrap_or_else(|_| Done::failed(name, Trouble::Crashed));
+        let done = task.await.unwrap_or_else(|_| self.crashed(name));
         self.after_all(&done.name).await;
         self.finish_leftovers().await;
         done
@@ -337,6 +331,7 @@ impl Agent {
         let mut facts = recovery.state;
         let text = match &recovery.live {
             LiveRecovery::Mended { to, why } => {
+                self.tell_mended(lock.name(), *to);
                 format!("live was mended to generation {to}: {why}")
             }
             LiveRecovery::Lost { why } => {
@@ -351,6 +346,14 @@ impl Agent {
             self.hands.sink.note(Event::Noticed { name: lock.name().clone(), text });
         }
         self.standing_with(lock.name(), facts, recovery.live.generation())
+    }
+
+    /// Tells what is live again; from what is not known any more.
+    fn tell_mended(&self, name: &CertName, to: Generation) {
+        if let Ok(Meta { fingerprint, .. }) = self.store().meta(name, to) {
+            let (name, from) = (name.clone(), None);
+            self.hands.sink.note(Event::Switched { name, from, to, fingerprint });
+        }
     }
 
     /// Plans the next renewal and saves the facts. Returns when to look again, for the index.

@@ -142,6 +142,11 @@ impl Chain {
         &self.leaf().spki
     }
 
+    /// SHA-256 of the leaf's public key (SPKI) in lower-case hex.
+    pub(crate) fn key_fingerprint(&self) -> String {
+        Fingerprint::of(self.spki()).to_string()
+    }
+
     /// For each certificate the common name of its issuer, else the organisation, leaf first.
     ///
     /// As the certificates have it: escape it before printing.

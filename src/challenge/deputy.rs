@@ -132,7 +132,7 @@ async fn ask(line: &mut Line, wish: &Wish) -> io::Result<Reply> {
 }
 
 /// Whether what is asked where we would listen reaches one of these addresses.
-fn covers(addresses: &[SocketAddr], listen: Listen, port: u16) -> bool {
+pub(super) fn covers(addresses: &[SocketAddr], listen: Listen, port: u16) -> bool {
     let mut on_port = addresses.iter().filter(|address| address.port() == port);
     match listen {
         Listen::Everywhere | Listen::Loopback => on_port.next().is_some(),

@@ -17,9 +17,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
 use super::deputy::Deputy;
-use super::listener::{Listener, Pending};
+use super::listener::{Listener, Pending, Source};
 use super::visitors::Visitors;
-use super::{Listen, Solver, SolverError, ensure_provable};
+use super::{Handed, Listen, Solver, SolverError, ensure_provable};
 use crate::model::challenge::{Challenge, ChallengeKind, KeyAuthorization, Token};
 use crate::model::name::Identifier;
 
@@ -31,21 +31,33 @@ pub(super) const FOLDER: &str = "/.well-known/acme-challenge/";
 /// Answers only a token it knows, asked for under the name it was given for; all else is not found.
 /// Where a `serve` of the same home has the port, that one answers.
 pub(crate) struct Standalone {
-    deputy: Deputy,
-    listener: Listener<KeyAuthorization>,
+    /// Nobody else can have the port that was handed over to this process.
+    deputy: Option<Deputy>,
+    listener: Arc<Listener<KeyAuthorization>>,
 }
 
 impl Standalone {
     /// Opens nothing yet. Port 0 lets the kernel choose at each opening. `desk` is where a `serve`
-    /// of this home would take answers.
-    pub(crate) fn new(listen: Listen, port: u16, desk: PathBuf) -> Self {
-        let listener = Listener::new(listen, port, converse);
-        Self { deputy: Deputy::new(listen, port, desk), listener }
+    /// of this home would take answers. Where sockets for that were handed over, they are used.
+    pub(crate) fn new(listen: Listen, port: u16, desk: PathBuf, handed: &Handed) -> Self {
+        if let Some(listener) = handed.http(listen, port) {
+            return Self { deputy: None, listener };
+        }
+        let listener = Arc::new(Listener::new(Source::Bind(listen, port), converse));
+        Self { deputy: Some(Deputy::new(listen, port, desk)), listener }
+    }
+
+    /// Hands an answer over to whoever has the port, if that is one of this home.
+    async fn is_handed_over(&self, challenge: &Challenge) -> Result<bool, SolverError> {
+        match &self.deputy {
+            Some(deputy) => deputy.present(challenge).await,
+            None => Ok(false),
+        }
     }
 
     /// The port at which there are answers now; `None` while nothing is pending.
     pub(crate) fn port(&self) -> Option<u16> {
-        self.listener.port().or_else(|| self.deputy.port())
+        self.listener.port().or_else(|| self.deputy.as_ref()?.port())
     }
 }
 
@@ -56,32 +68,37 @@ impl Solver for Standalone {
     }
 
     async fn precheck(&self, _: &[Identifier]) -> Result<(), SolverError> {
-        match self.deputy.is_there().await {
-            true => Ok(()),
-            false => self.listener.precheck().await,
+        match &self.deputy {
+            Some(deputy) if deputy.is_there().await => Ok(()),
+            _ => self.listener.precheck().await,
         }
     }
 
     async fn present(&self, challenge: &Challenge) -> Result<(), SolverError> {
         ensure_provable(self.kind(), challenge)?;
-        if self.deputy.present(challenge).await? {
+        if self.is_handed_over(challenge).await? {
             return Ok(());
         }
         match self.listener.add(challenge, challenge.key_authorization.clone()).await {
             // A `serve` may just have come, before us or while another run was waited for.
-            Err(SolverError::PortInUse { .. }) if self.deputy.present(challenge).await? => Ok(()),
+            Err(SolverError::PortInUse { .. }) if self.is_handed_over(challenge).await? => Ok(()),
             added => added,
         }
     }
 
     async fn clean_up(&self, challenge: &Challenge) -> Result<(), SolverError> {
-        self.deputy.withdraw(challenge).await;
+        if let Some(deputy) = &self.deputy {
+            deputy.withdraw(challenge).await;
+        }
         self.listener.remove(challenge).await;
         Ok(())
     }
 }
 
-fn converse(pending: Arc<Pending<KeyAuthorization>>, stream: TcpStream) -> BoxFuture<'static, ()> {
+pub(super) fn converse(
+    pending: Arc<Pending<KeyAuthorization>>,
+    stream: TcpStream,
+) -> BoxFuture<'static, ()> {
     /// The smallest that hyper takes; no validation request is longer.
     const BUFFER: usize = 8192;
     let service = service_fn(move |request| {
@@ -160,7 +177,7 @@ mod tests {
 
     /// One in whose home nobody serves.
     fn alone() -> Standalone {
-        Standalone::new(HERE, 0, PathBuf::from("/nonexistent/serve.sock"))
+        Standalone::new(HERE, 0, PathBuf::from("/nonexistent/serve.sock"), &Handed::default())
     }
 
     async fn connect(solver: &Standalone) -> TcpStream {

@@ -12,6 +12,7 @@ use rustix::net::sockopt::set_ipv6_v6only;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinSet, spawn_blocking};
 
+use super::handed::Sockets;
 use super::visitors::Visitors;
 use super::{PortHolder, SolverError};
 use crate::model::challenge::{Challenge, Token};
@@ -95,37 +96,87 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How one connection is answered. Deadlines and the number of connections are not its concern.
 pub(super) type Converse<A> = fn(Arc<Pending<A>>, TcpStream) -> BoxFuture<'static, ()>;
 
+/// Where a listener has its sockets from.
+pub(super) enum Source {
+    /// Its own, bound for as long as it listens.
+    Bind(Listen, u16),
+    /// Those that were handed to the process.
+    Handed(Sockets),
+}
+
+impl Source {
+    async fn open(&self, patience: Duration) -> Result<Vec<TcpListener>, SolverError> {
+        match self {
+            Self::Bind(listen, port) => bind_after(*listen, *port, patience).await,
+            Self::Handed(sockets) => sockets.open().map_err(SolverError::Handed),
+        }
+    }
+}
+
 /// Listens while there are answers pending; one for all orders of the process.
 pub(super) struct Listener<A> {
-    listen: Listen,
-    port: u16,
+    source: Source,
     converse: Converse<A>,
     pending: Arc<Pending<A>>,
-    /// One task for each socket. Whoever changes this or `pending` holds the lock.
-    open: tokio::sync::Mutex<Option<JoinSet<()>>>,
+    /// Whoever changes this or `pending` holds the lock.
+    door: tokio::sync::Mutex<Door>,
     bound: AtomicU16,
 }
 
+/// Whether somebody accepts.
+#[derive(Default)]
+struct Door {
+    /// One task for each socket.
+    open: Option<JoinSet<()>>,
+    /// Whether it stays open when nothing is pending.
+    stays: bool,
+}
+
 impl<A: Clone + Send + 'static> Listener<A> {
-    pub(super) fn new(listen: Listen, port: u16, converse: Converse<A>) -> Self {
-        let pending = Arc::default();
-        let (open, bound) = (tokio::sync::Mutex::default(), AtomicU16::new(0));
-        Self { listen, port, converse, pending, open, bound }
+    pub(super) fn new(source: Source, converse: Converse<A>) -> Self {
+        let (pending, door, bound) = Default::default();
+        Self { source, converse, pending, door, bound }
     }
 
     pub(super) fn port(&self) -> Option<u16> {
         Some(self.bound.load(Ordering::Acquire)).filter(|port| *port != 0)
     }
 
+    /// Whether its sockets were handed over for one that would listen there.
+    pub(super) fn is_given(&self, listen: Listen, port: u16) -> bool {
+        matches!(&self.source, Source::Handed(sockets) if sockets.fit(listen, port))
+    }
+
+    /// Its sockets once more, if they were handed over.
+    pub(super) fn given(&self) -> io::Result<Vec<TcpListener>> {
+        match &self.source {
+            Source::Handed(sockets) => sockets.open(),
+            Source::Bind(..) => Ok(Vec::new()),
+        }
+    }
+
+    /// Where those are reached.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        match &self.source {
+            Source::Handed(sockets) => sockets.addresses(),
+            Source::Bind(..) => Vec::new(),
+        }
+    }
+
+    /// The answers it gives while it is open.
+    pub(super) fn pending(&self) -> &Arc<Pending<A>> {
+        &self.pending
+    }
+
     /// Tells whether it could open, and opens nothing for longer than that takes.
     ///
     /// A port that another run of this program holds counts as free: it will be.
     pub(super) async fn precheck(&self) -> Result<(), SolverError> {
-        let open = self.open.lock().await;
-        if open.is_some() {
+        let door = self.door.lock().await;
+        if door.open.is_some() {
             return Ok(());
         }
-        match bind_after(self.listen, self.port, Duration::ZERO).await {
+        match self.source.open(Duration::ZERO).await {
             Err(SolverError::PortInUse { holder, .. }) if holder.is_another_run() => Ok(()),
             bound => bound.map(drop),
         }
@@ -134,23 +185,37 @@ impl<A: Clone + Send + 'static> Listener<A> {
     /// Adds an answer, opening the sockets for the first one, once another run of this program
     /// that holds the port is done with it.
     pub(super) async fn add(&self, challenge: &Challenge, answer: A) -> Result<(), SolverError> {
-        let mut open = self.open.lock().await;
-        if open.is_none() {
-            *open = Some(self.start(bind_after(self.listen, self.port, PATIENCE).await?));
-        }
+        let mut door = self.door.lock().await;
+        self.ensure_open(&mut door).await?;
         self.pending.put(challenge, answer);
         Ok(())
     }
 
     /// Removes an answer; after the last one the port is free again when this returns.
     pub(super) async fn remove(&self, challenge: &Challenge) {
-        let mut open = self.open.lock().await;
+        let mut door = self.door.lock().await;
         if self.pending.remove(challenge)
-            && let Some(mut accepting) = open.take()
+            && !door.stays
+            && let Some(mut accepting) = door.open.take()
         {
             self.bound.store(0, Ordering::Release);
             accepting.shutdown().await;
         }
+    }
+
+    /// Opens the sockets, and keeps them open when nothing is pending.
+    pub(super) async fn stay(&self) -> Result<(), SolverError> {
+        let mut door = self.door.lock().await;
+        self.ensure_open(&mut door).await?;
+        door.stays = true;
+        Ok(())
+    }
+
+    async fn ensure_open(&self, door: &mut Door) -> Result<(), SolverError> {
+        if door.open.is_none() {
+            door.open = Some(self.start(self.source.open(PATIENCE).await?));
+        }
+        Ok(())
     }
 
     fn start(&self, sockets: Vec<TcpListener>) -> JoinSet<()> {
@@ -315,7 +380,7 @@ mod tests {
             (Listen::At(V6), false, true),
         ];
         for (listen, v4, v6) in table {
-            let listener = Listener::new(listen, 0, echo);
+            let listener = Listener::new(Source::Bind(listen, 0), echo);
             listener.add(&one, 7).await.unwrap();
             let port = listener.port().unwrap();
             assert_eq!(ask(V4, port).await.is_ok(), v4, "{listen:?}");
@@ -327,7 +392,7 @@ mod tests {
     async fn it_lives_while_an_answer_is_pending() {
         let (one, two) =
             (challenge("http-01", "a.example", "one"), challenge("http-01", "a.example", "two"));
-        let listener = Listener::new(Listen::At(V4), 0, echo);
+        let listener = Listener::new(Source::Bind(Listen::At(V4), 0), echo);
         listener.precheck().await.unwrap();
         assert_eq!(listener.port(), None);
         listener.remove(&one).await;
@@ -347,7 +412,7 @@ mod tests {
     async fn one_port_serves_a_second_time() {
         let one = challenge("http-01", "a.example", "one");
         let port = std::net::TcpListener::bind((V4, 0)).unwrap().local_addr().unwrap().port();
-        let listener = Listener::new(Listen::At(V4), port, echo);
+        let listener = Listener::new(Source::Bind(Listen::At(V4), port), echo);
         for answer in 1..4 {
             listener.add(&one, answer).await.unwrap();
             assert_eq!(ask(V4, port).await.unwrap(), answer);
@@ -357,7 +422,7 @@ mod tests {
 
     #[tokio::test]
     async fn dropping_it_frees_the_port() {
-        let listener = Listener::new(Listen::At(V4), 0, echo);
+        let listener = Listener::new(Source::Bind(Listen::At(V4), 0), echo);
         listener.add(&challenge("http-01", "a.example", "one"), 1).await.unwrap();
         let port = listener.port().unwrap();
         let mut open = TcpStream::connect((V4, port)).await.unwrap();
@@ -378,7 +443,7 @@ mod tests {
         let holder = std::net::TcpListener::bind((V4, 0)).unwrap();
         let port = holder.local_addr().unwrap().port();
         for listen in [Listen::Everywhere, Listen::Loopback, Listen::At(V4)] {
-            let listener = Listener::new(listen, port, echo);
+            let listener = Listener::new(Source::Bind(listen, port), echo);
             for result in [listener.precheck().await, listener.add(&one, 1).await] {
                 let error = result.unwrap_err();
                 let text = error.to_string();
@@ -394,7 +459,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_of_others_is_an_error() {
         let elsewhere = Listen::At("192.0.2.1".parse().unwrap());
-        let error = Listener::new(elsewhere, 0, echo).precheck().await.unwrap_err();
+        let error = Listener::new(Source::Bind(elsewhere, 0), echo).precheck().await.unwrap_err();
         assert!(matches!(error, SolverError::Listen { .. }), "{error:?}");
     }
 }

@@ -1,8 +1,8 @@
 //! Floor 4: answering challenges. Knows nothing of CAs, orders or the store.
 //!
 //! Three ways to answer on this host: [`http01::Standalone`] and [`tls_alpn01::TlsAlpn`] listen
-//! themselves, for as long as a challenge is pending and no longer; [`webroot::Webroot`] puts files
-//! where a running web server finds them. Each is made once, shared by all orders of the process,
+//! themselves, for as long as a challenge is pending and no longer, or at what was [`Handed`] to the
+//! process; [`webroot::Webroot`] puts files where a running web server finds them. Each is made once, shared by all orders of the process,
 //! and holds many pending challenges at a time.
 //!
 //! A [`front::Front`] stays: it has the port for an application behind it, and answers for the
@@ -12,6 +12,7 @@ mod deputy;
 pub(crate) mod dns01;
 pub(crate) mod dns_persist01;
 pub(crate) mod front;
+mod handed;
 pub(crate) mod http01;
 mod listener;
 mod port_holder;
@@ -29,6 +30,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use thiserror::Error;
 
+pub(crate) use handed::Handed;
 pub(crate) use listener::Listen;
 pub(crate) use port_holder::PortHolder;
 
@@ -117,6 +119,8 @@ pub(crate) enum SolverError {
     PortForbidden { address: SocketAddr, source: io::Error },
     #[error("cannot listen on {address}")]
     Listen { address: SocketAddr, source: io::Error },
+    #[error("cannot listen on the sockets that were handed over")]
+    Handed(#[source] io::Error),
     #[error("the `acmeagent serve` that has the port did not take the answer for {identifier}")]
     Deputy { identifier: Identifier, source: io::Error },
     #[error("cannot make the tls-alpn-01 certificate for {identifier}")]
@@ -139,6 +143,7 @@ impl SolverError {
         match self {
             Self::PortInUse { .. }
             | Self::Listen { .. }
+            | Self::Handed(_)
             | Self::Deputy { .. }
             | Self::Slot { .. }
             | Self::Certificate { .. } => Fault::Passing,
@@ -149,6 +154,14 @@ impl SolverError {
             Self::Unprovable { .. } | Self::PortForbidden { .. } | Self::Unsafe { .. } => {
                 Fault::Permanent
             }
+        }
+    }
+
+    /// The word by which it is counted.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Dns(_) => "dns_provider",
+            _ => "solver",
         }
     }
 

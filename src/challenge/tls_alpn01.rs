@@ -17,20 +17,22 @@ use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use zeroize::Zeroizing;
 
-use super::listener::{Listener, Pending};
-use super::{Listen, Solver, SolverError, ensure_provable};
+use super::listener::{Listener, Pending, Source};
+use super::{Handed, Listen, Solver, SolverError, ensure_provable};
 use crate::model::challenge::{ACME_TLS, Challenge, ChallengeKind, server_name};
 use crate::model::name::Identifier;
 
 /// Answers `acme-tls/1` handshakes while a challenge is pending, and no other handshake.
 pub(crate) struct TlsAlpn {
-    listener: Listener<Arc<ServerConfig>>,
+    listener: Arc<Listener<Arc<ServerConfig>>>,
 }
 
 impl TlsAlpn {
-    /// Opens nothing yet. Port 0 lets the kernel choose at each opening.
-    pub(crate) fn new(listen: Listen, port: u16) -> Self {
-        Self { listener: Listener::new(listen, port, converse) }
+    /// Opens nothing yet. Port 0 lets the kernel choose at each opening. Where sockets for that
+    /// were handed over, they are used.
+    pub(crate) fn new(listen: Listen, port: u16, handed: &Handed) -> Self {
+        let own = || Arc::new(Listener::new(Source::Bind(listen, port), converse));
+        Self { listener: handed.tls(listen, port).unwrap_or_else(own) }
     }
 
     /// The port it listens on now; `None` while nothing is pending.
@@ -64,7 +66,10 @@ impl Solver for TlsAlpn {
     }
 }
 
-fn converse(pending: Arc<Pending<Arc<ServerConfig>>>, stream: TcpStream) -> BoxFuture<'static, ()> {
+pub(super) fn converse(
+    pending: Arc<Pending<Arc<ServerConfig>>>,
+    stream: TcpStream,
+) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         // A visitor that breaks off or talks nonsense is no concern of ours.
         let _ = shake_hands(&pending, stream).await;
@@ -199,7 +204,7 @@ mod tests {
             ("192.0.2.10", "10.2.0.192.in-addr.arpa", GeneralName::IPAddress(&v4)),
             ("2001:db8::1", reversed, GeneralName::IPAddress(&v6)),
         ];
-        let solver = TlsAlpn::new(HERE, 0);
+        let solver = TlsAlpn::new(HERE, 0, &Handed::default());
         for (identifier, ..) in &table {
             solver.present(&challenge("tls-alpn-01", identifier, TOKEN)).await.unwrap();
         }
@@ -215,7 +220,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_right_question_is_answered() {
-        let solver = TlsAlpn::new(HERE, 0);
+        let solver = TlsAlpn::new(HERE, 0, &Handed::default());
         solver.present(&challenge("tls-alpn-01", "a.example", TOKEN)).await.unwrap();
         let port = solver.port().unwrap();
         let table: [(&[&str], bool); 8] = [
@@ -238,7 +243,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_newest_answer_for_a_name_counts() {
-        let solver = TlsAlpn::new(HERE, 0);
+        let solver = TlsAlpn::new(HERE, 0, &Handed::default());
         let (old, new) = (
             challenge("tls-alpn-01", "a.example", "old"),
             challenge("tls-alpn-01", "a.example", TOKEN),
@@ -255,7 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn validation_is_answered_through_a_flood() {
-        let solver = TlsAlpn::new(HERE, 0);
+        let solver = TlsAlpn::new(HERE, 0, &Handed::default());
         solver.present(&challenge("tls-alpn-01", "a.example", TOKEN)).await.unwrap();
         let port = solver.port().unwrap();
         let mut stalled = Vec::new();
@@ -274,7 +279,7 @@ mod tests {
 
     #[tokio::test]
     async fn nonsense_ends_the_connection() {
-        let solver = TlsAlpn::new(HERE, 0);
+        let solver = TlsAlpn::new(HERE, 0, &Handed::default());
         solver.present(&challenge("tls-alpn-01", "a.example", TOKEN)).await.unwrap();
         let address = (Ipv4Addr::LOCALHOST, solver.port().unwrap());
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -287,7 +292,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_wildcard_is_refused() {
-        let solver = TlsAlpn::new(HERE, 0);
+        let solver = TlsAlpn::new(HERE, 0, &Handed::default());
         let error = solver.present(&challenge("tls-alpn-01", "*.a.example", TOKEN)).await;
         assert!(matches!(error, Err(SolverError::Unprovable { .. })));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use super::complete;
 use super::exit::Exit;
 use crate::challenge::front::Upstream;
 use crate::drill::ca::Behaviour;
@@ -64,9 +65,23 @@ pub(crate) struct Global {
     /// Say more: each step and how long it took
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
+    /// How to say on standard error what happens: to people, in lines of JSON, or to the journal
+    ///
+    /// `json` is a line for each event, with its facts under their own keys; `journald` the same as
+    /// fields of the systemd journal, which are called ACMEAGENT_ and the key. -v adds what was
+    /// measured, -q leaves only errors.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub(crate) log: LogFormat,
     /// When to colour messages
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+    Journald,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -86,10 +101,12 @@ pub(crate) enum Verb {
     Rollback(Rollback),
     #[command(subcommand)]
     Snapshot(Snapshot),
-    Status(Names),
+    Status(Status),
     Revoke(Revoke),
     Delete(Delete),
     Account(Account),
+    #[command(subcommand)]
+    Alert(Alert),
     #[command(subcommand)]
     Drill(Drill),
     #[command(subcommand)]
@@ -107,7 +124,7 @@ pub(crate) struct Issue {
     #[arg(required = true, value_delimiter = ',')]
     pub(crate) domains: Vec<String>,
     /// What to call the certificate (default: after its first name)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::names())]
     pub(crate) cert_name: Option<String>,
     /// Rehearse it all with the CA's staging environment (or --server); keep and deploy nothing
     #[arg(long)]
@@ -137,7 +154,7 @@ pub(crate) struct CaFlags {
     ///
     /// Repeated, they are tried in this order: the others stand in where the first does not issue.
     /// A renewal stays with the first until the certificate nears its end without it.
-    #[arg(long, value_name = "NAME", action = ArgAction::Append)]
+    #[arg(long, value_name = "NAME", action = ArgAction::Append, add = complete::cas())]
     pub(crate) ca: Vec<String>,
     /// The CA's directory URL, or a name as for --ca
     #[arg(long, value_name = "URL|NAME", conflicts_with_all = ["ca", "staging"])]
@@ -186,7 +203,7 @@ pub(crate) struct OrderFlags {
 pub(crate) struct ChallengeFlags {
     /// Challenge type: http-01, tls-alpn-01, dns-01, dns-account-01 or dns-persist-01 (default
     /// http-01, with --dns dns-01; repeat in order of preference)
-    #[arg(long, value_name = "TYPE", action = ArgAction::Append)]
+    #[arg(long, value_name = "TYPE", action = ArgAction::Append, add = complete::challenges())]
     pub(crate) challenge: Vec<String>,
     /// Answer http-01 by files in this directory, which a web server serves on port 80
     #[arg(short = 'w', long, value_name = "DIR", conflicts_with = "standalone")]
@@ -269,7 +286,7 @@ pub(crate) struct HookFlags {
 #[derive(Args, Debug)]
 pub(crate) struct Renew {
     /// Only these certificates
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::names())]
     pub(crate) names: Vec<String>,
     /// Say what would be done when and why, and what it would take of the CA's limits; do nothing
     #[arg(long, conflicts_with_all = ["dry_run", "force", "stay", "max_wait"])]
@@ -324,7 +341,7 @@ pub(crate) struct Serve {
 #[derive(Args, Debug)]
 pub(crate) struct Check {
     /// Only these certificates
-    #[arg(value_name = "NAME", conflicts_with_all = ["connect", "file"])]
+    #[arg(value_name = "NAME", add = complete::names(), conflicts_with_all = ["connect", "file"])]
     pub(crate) names: Vec<String>,
     /// Look at what this endpoint serves; with smtp://, imap:// or postgres:// in front, TLS begins
     /// there as that protocol has it
@@ -355,7 +372,7 @@ pub(crate) struct Check {
 #[derive(Args, Debug)]
 pub(crate) struct Doctor {
     /// Only these certificates
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::names())]
     pub(crate) names: Vec<String>,
     /// Mend what can be mended safely
     ///
@@ -381,7 +398,7 @@ pub(crate) enum Format {
 #[derive(Args, Debug)]
 pub(crate) struct Rollback {
     /// Name of the certificate, as `acmeagent status` shows it
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::names())]
     pub(crate) name: String,
     /// Go to this generation (default: the newest good one before the live one)
     #[arg(long, value_name = "N", conflicts_with = "snapshot")]
@@ -408,7 +425,7 @@ pub(crate) enum Snapshot {
     /// Take a snapshot now (one is taken by itself before every change)
     Create {
         /// Only of these certificates
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = complete::names())]
         names: Vec<String>,
     },
     /// Show the snapshots, newest last
@@ -425,7 +442,7 @@ pub(crate) enum Snapshot {
         #[arg(value_name = "ID")]
         id: String,
         /// Only these certificates
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = complete::names())]
         names: Vec<String>,
     },
     /// Remove all but the newest snapshots of each certificate
@@ -447,17 +464,23 @@ pub(crate) enum Snapshot {
 
 /// Show every certificate: its names, its life, its next renewal and why
 #[derive(Args, Debug)]
-pub(crate) struct Names {
+pub(crate) struct Status {
     /// Only these certificates
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::names())]
     pub(crate) names: Vec<String>,
+    /// Show what was done: issued, put to use, undone, failed, decided by hand; the newest last
+    #[arg(long)]
+    pub(crate) history: bool,
+    /// Write a page for a browser, which needs nothing else, to this file (- for standard output)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["history", "json"])]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// Tell the CA that a certificate is no longer to be trusted
 #[derive(Args, Debug)]
 pub(crate) struct Revoke {
     /// Name of the certificate
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::names())]
     pub(crate) name: String,
     /// One of unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation
     #[arg(long, value_name = "REASON", default_value = "unspecified")]
@@ -471,7 +494,7 @@ pub(crate) struct Revoke {
 #[derive(Args, Debug)]
 pub(crate) struct Delete {
     /// Name of the certificate
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::names())]
     pub(crate) name: String,
 }
 
@@ -482,7 +505,7 @@ pub(crate) struct Account {
     /// What to do
     pub(crate) action: AccountAction,
     /// For dns-record: DNS names, or certificates to tell it for all their names
-    #[arg(value_name = "NAME", required_if_eq("action", "dns-record"))]
+    #[arg(value_name = "NAME", add = complete::names(), required_if_eq("action", "dns-record"))]
     pub(crate) names: Vec<String>,
     /// For dns-record: until when the record is to be good (default: for good)
     #[arg(long, value_name = "DATE")]
@@ -503,6 +526,19 @@ pub(crate) enum AccountAction {
     Deactivate,
     /// Print the DNS record that proves names by dns-persist-01
     DnsRecord,
+}
+
+/// Find out whether those are told who are to be told when something is wrong
+#[derive(Debug, Subcommand)]
+pub(crate) enum Alert {
+    /// Send a test message, and then that it is over, and say what came of it
+    ///
+    /// Exits 3 where a message did not arrive.
+    Test {
+        /// Only these [[alert]]s of the settings
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
 }
 
 /// Rehearse with a CA of our own
@@ -542,15 +578,44 @@ pub(crate) struct DrillCa {
     pub(crate) behaviour: Option<PathBuf>,
 }
 
-/// Print the man page or shell completions
+/// Print man pages or shell completions
 #[derive(Debug, Subcommand)]
 pub(crate) enum Generate {
-    /// The man page acmeagent(1), in roff
-    Man,
+    /// The man page acmeagent(1), in roff, or that of one command
+    Man {
+        /// The command
+        #[arg(value_name = "COMMAND")]
+        verb: Option<String>,
+    },
     /// Completions for a shell, to be sourced or put where it looks for them
+    ///
+    /// They ask this program for everything at each Tab: also for the certificates there are.
     Completions {
         #[arg(value_enum)]
         /// The shell
-        shell: clap_complete::Shell,
+        shell: Shell,
     },
+    /// Alert rules for Prometheus, in YAML
+    Rules,
+    /// A dashboard for Grafana, to be imported
+    Dashboard,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Zsh,
+}
+
+impl Shell {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Elvish => "elvish",
+            Self::Fish => "fish",
+            Self::Zsh => "zsh",
+        }
+    }
 }

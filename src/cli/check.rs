@@ -5,18 +5,20 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::args::Check;
+use super::args::{Check, Format};
 use super::context::Context;
 use super::findings;
 use super::report::Failure;
 use crate::agent::Trouble;
 use crate::agent::audit::Findings;
+use crate::agent::outlook::Depth;
 use crate::agent::reconcile::revocation_in_words;
 use crate::certificate::{Chain, Key, Roots, pair_matches, wrong_way_round};
 use crate::model::endpoint::Endpoint;
 use crate::model::finding::{Finding, Severity};
 use crate::model::name::Identifier;
 use crate::model::time::Timestamp;
+use crate::observe::prometheus;
 use crate::probe::handshake::handshake;
 use crate::probe::judge::flaws::{Expected, Flaw, flaws};
 use crate::probe::look::Sight;
@@ -26,7 +28,20 @@ use crate::probe::revocation::{Revocation, Revocations};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn run(context: &Context, args: &Check) -> ExitCode {
-    findings::show(context, "check", args.format, gather(context, args))
+    let code = findings::show(context, "check", args.format, gather(context, args));
+    let ours = args.connect.is_none() && args.file.is_none();
+    if ours && args.format == Format::Prometheus && !context.talk.json {
+        show_metrics(context, args);
+    }
+    code
+}
+
+/// Behind the findings, which have told of every failure already.
+fn show_metrics(context: &Context, args: &Check) {
+    if let (Ok(agent), Ok(names)) = (context.reader(), context.named_or_all(&args.names)) {
+        let outlook = agent.outlook(&names, Depth::Now);
+        findings::say(&prometheus::text(&outlook));
+    }
 }
 
 fn gather(context: &Context, args: &Check) -> Result<Vec<Finding>, Failure> {
@@ -45,6 +60,7 @@ fn gather(context: &Context, args: &Check) -> Result<Vec<Finding>, Failure> {
     let mut findings = context.block_on(agent.inspect_all(&names, roots.as_ref()))??;
     if !names.is_empty() {
         findings.extend(agent.audit_runs(&names)?);
+        findings.extend(agent.audit_history());
     }
     Ok(findings)
 }

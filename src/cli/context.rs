@@ -14,7 +14,9 @@ use super::report::{Failure, Talk};
 use crate::agent::clock::SystemClock;
 use crate::agent::home::{self, Surroundings};
 use crate::agent::{Agent, Trouble, Wiring, certificates};
+use crate::challenge::Handed;
 use crate::config::main_settings::MainSettings;
+use crate::model::event::Sink;
 use crate::model::name::CertName;
 use crate::model::time::{Clock, Timestamp};
 use crate::store::Store;
@@ -31,6 +33,7 @@ pub(crate) struct Context {
     pub(crate) around: Surroundings,
     pub(crate) layout: Layout,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) handed: Arc<Handed>,
     stop: watch::Sender<bool>,
 }
 
@@ -43,7 +46,8 @@ impl Context {
             Failure::config("neither --home nor $HOME tells where to keep certificates")
         })?;
         let (stop, _) = watch::channel(false);
-        Ok(Self { talk, around, layout, clock: Arc::new(SystemClock::start()), stop })
+        let handed = Arc::new(Handed::of_process());
+        Ok(Self { talk, around, layout, clock: Arc::new(SystemClock::start()), handed, stop })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -78,10 +82,19 @@ impl Context {
             store: Arc::new(store),
             main,
             clock: Arc::clone(&self.clock),
-            sink: Arc::new(Progress::new(self.talk)),
+            sink: self.sink(),
             launch,
+            handed: Arc::clone(&self.handed),
             stop: self.stop.subscribe(),
         }))
+    }
+
+    /// Who hears what happens: people, or the log.
+    fn sink(&self) -> Arc<dyn Sink> {
+        match &self.talk.log {
+            Some(log) => Arc::new(log.clone()),
+            None => Arc::new(Progress::new(self.talk.clone())),
+        }
     }
 
     /// Runs async work to its end. The first SIGINT or SIGTERM asks it to stop, the second ends it.
@@ -101,7 +114,7 @@ impl Context {
             .enable_all()
             .build()
             .map_err(|error| Failure::of(Exit::Internal, &error))?;
-        let (stop, quiet) = (self.stop.clone(), self.talk.quiet);
+        let (stop, talk) = (self.stop.clone(), self.talk.clone());
         let done = runtime.block_on(async move {
             // Before the work begins, so that no signal ends it in the middle.
             let asked = |kind| signal(kind).expect("the runtime takes signals");
@@ -109,19 +122,19 @@ impl Context {
             let mut terminate = asked(SignalKind::terminate());
             let (give_up, given_up) = tokio::sync::oneshot::channel();
             let watch = tokio::spawn(async move {
-                let (mut asked, mut told) = (false, quiet);
+                let (mut asked, mut told) = (false, talk.quiet);
                 loop {
                     tokio::select! {
                         _ = interrupt.recv() => {}
                         _ = terminate.recv() => {}
                         () = tokio::time::sleep(LONG_TO_STOP), if asked && !told => {
-                            anstream::eprintln!("stopping after this step; once more to stop at once");
+                            talk.remark("stopping after this step; once more to stop at once");
                             told = true;
                             continue;
                         }
                     }
                     if stop.send_replace(true) {
-                        anstream::eprintln!("stopped at once; the next run takes it up");
+                        talk.remark("stopped at once; the next run takes it up");
                         let _ = give_up.send(());
                         // What waits for the disk cannot be dropped before the disk answers.
                         tokio::time::sleep(LONG_TO_DROP).await;
@@ -139,6 +152,8 @@ impl Context {
             }
         });
         if let Some(result) = done {
+            // Whoever was given up on may still be looked up in the DNS: nobody waits for that.
+            runtime.shutdown_timeout(LONG_TO_DROP);
             return Ok(result);
         }
         // Drops what is under way, and so kills the programs that it runs.

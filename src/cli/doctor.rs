@@ -44,7 +44,5 @@ pub(super) async fn before_renewal(
 }
 
 fn tell(context: &Context, findings: &[Finding]) {
-    if !context.talk.quiet {
-        findings.iter().for_each(|finding| anstream::eprintln!("{}", findings::line(finding)));
-    }
+    findings.iter().for_each(|finding| context.talk.complain(&findings::line(finding)));
 }

@@ -56,6 +56,11 @@ impl Exit {
         }
     }
 
+    /// Whether nothing that is served is at risk by it.
+    pub(crate) fn is_good(self) -> bool {
+        matches!(self, Self::Ok | Self::Retry | Self::Partial | Self::Locked)
+    }
+
     /// For help and manual.
     pub(crate) fn meaning(self) -> &'static str {
         match self {

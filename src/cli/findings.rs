@@ -7,6 +7,7 @@ use super::args::Format;
 use super::context::Context;
 use super::report::{Failure, print_json, printable};
 use crate::model::finding::{Finding, Severity};
+use crate::observe::prometheus::label;
 
 /// Exit code for "could not be looked at".
 const UNKNOWN: u8 = 3;
@@ -29,7 +30,7 @@ pub(super) fn show(
             ExitCode::from(code)
         }
         Err(failure) => {
-            print_unknown(command, format, &failure);
+            print_unknown(context, command, format, &failure);
             ExitCode::from(UNKNOWN)
         }
     }
@@ -45,14 +46,14 @@ fn print(command: &str, format: Format, findings: &[Finding], code: u8) {
     }
 }
 
-fn print_unknown(command: &str, format: Format, failure: &Failure) {
+fn print_unknown(context: &Context, command: &str, format: Format, failure: &Failure) {
     if format == Format::Json {
         return document(command, &[], UNKNOWN, Some(failure));
     }
     let causes: String = failure.causes.iter().map(|cause| format!(": {cause}")).collect();
     say(&format!("UNKNOWN {}{}\n", printable(&failure.message), printable(&causes)));
     for hint in &failure.hints {
-        anstream::eprintln!("hint: {}", printable(hint));
+        context.talk.remark(&format!("hint: {hint}"));
     }
 }
 
@@ -65,7 +66,7 @@ fn document(command: &str, findings: &[Finding], code: u8, failure: Option<&Fail
     }));
 }
 
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     use std::io::Write;
     // A reader that went away is no error of ours.
     let _ = std::io::stdout().write_all(text.as_bytes());
@@ -156,10 +157,8 @@ fn prometheus(findings: &[Finding]) -> String {
         "# HELP acmeagent_check Worst finding: 0 OK, 1 WARNING, 2 CRITICAL.\n# TYPE acmeagent_check gauge\n",
     );
     for Finding { subject, reason, severity, .. } in findings {
-        let subject =
-            printable(subject).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        let value = *severity as u8;
-        text += &format!("acmeagent_check{{subject=\"{subject}\",reason=\"{reason}\"}} {value}\n");
+        let (subject, reason) = (label("subject", subject), label("reason", reason));
+        text += &format!("acmeagent_check{{{subject},{reason}}} {}\n", *severity as u8);
     }
     text
 }

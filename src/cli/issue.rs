@@ -4,8 +4,9 @@ use super::args::{CaFlags, ChallengeFlags, DeployFlags, Issue, KeyFlags, OrderFl
 use super::context::Context;
 use super::exit::Exit;
 use super::report::{Failure, Report};
-use super::{doctor, rehearsal, renew};
+use super::{aftermath, doctor, rehearsal, renew};
 use crate::acme::{Endpoint, Profile};
+use crate::agent::aftermath::Ran;
 use crate::agent::{Insistence, Trouble, Wish};
 use crate::certificate::KeyType;
 use crate::challenge::Http01;
@@ -66,6 +67,7 @@ pub(super) fn run(context: &Context, args: &Issue) -> Result<Report, Failure> {
         done
     })?;
     agent.notice_cadence(&done);
+    aftermath::of_run(context, &agent, Ran::ByHand);
     Ok(renew::report(context, agent.store().layout(), &[done], false))
 }
 

@@ -1,4 +1,4 @@
-//! The man page acmeagent(1): one page for every command, written from the command line's own help.
+//! The man pages acmeagent(1) and one for each command, written from the command line's own help.
 
 use clap::builder::StyledStr;
 use clap::{Arg, Command};
@@ -69,32 +69,38 @@ const EXAMPLES: [(&str, &str); 7] = [
     ("acmeagent rollback www.example.com", "back to the certificate before this one"),
 ];
 
-/// Writes the page.
-/// The pages beside this one, with their chapters.
-const OTHER_PAGES: [(&str, &str); 4] = [
+/// The pages beside these, with their chapters.
+const OTHER_PAGES: [(&str, &str); 5] = [
     ("acmeagent.toml", "5"),
     ("acmeagent-store", "5"),
     ("acmeagent-hooks", "7"),
     ("acmeagent-dns", "7"),
+    ("acmeagent-recovery", "7"),
 ];
 
+/// Where man pages want their source to be broken.
+const WIDTH: usize = 80;
+
+/// The commands there are.
+pub(super) fn verbs(command: &Command) -> Vec<&str> {
+    command.get_subcommands().map(Command::get_name).filter(|name| *name != "help").collect()
+}
+
+/// Writes acmeagent(1).
 pub(super) fn page(command: Command) -> String {
-    let mut command = command.disable_help_subcommand(true);
-    command.build();
-    let mut page = Roff::new();
-    let version = format!("{PROGRAM} {}", env!("CARGO_PKG_VERSION"));
-    page.control("TH", ["ACMEAGENT", "1", REVISED, version.as_str()]);
-    page.control("SH", ["NAME"]);
-    let about = command.get_about().map(plain).unwrap_or_default();
-    page.text([roman(format!("{PROGRAM} - {}", lower_first(&about)))]);
+    let command = built(command);
+    let mut page = begun(PROGRAM, &command);
     page.control("SH", ["SYNOPSIS"]);
     page.text([bold(PROGRAM), roman(" ["), italic("option"), roman("]... ")]);
     page.text([italic("command"), roman(" ["), italic("argument"), roman("]...")]);
     page.control("SH", ["DESCRIPTION"]);
     page.text([bold(PROGRAM), roman(format!(" {DESCRIPTION}"))]);
     page.control("SH", ["COMMANDS"]);
+    page.text([roman("Each has a page of its own.")]);
     for verb in command.get_subcommands() {
-        describe(&mut page, verb, &format!("{PROGRAM} {}", verb.get_name()));
+        page.control("TP", []);
+        page.text([bold(format!("{PROGRAM}-{}", verb.get_name())), roman("(1)")]);
+        page.text([roman(verb.get_about().map(plain).unwrap_or_default())]);
     }
     page.control("SH", ["GLOBAL OPTIONS"]);
     for arg in command.get_arguments() {
@@ -106,25 +112,123 @@ pub(super) fn page(command: Command) -> String {
     section(&mut page, "FILES", "Below the directory of --home:", &FILES);
     section(&mut page, "ENVIRONMENT", "", &ENVIRONMENT);
     section(&mut page, "EXAMPLES", "", &EXAMPLES);
-    page.control("SH", ["SEE ALSO"]);
-    for (name, chapter) in OTHER_PAGES {
-        page.control("BR", [name, &format!("({chapter})")]);
-    }
-    page.render()
+    see_also(&mut page, &OTHER_PAGES);
+    folded(&page.render())
 }
 
-/// A command with its own arguments, or the commands below it.
-fn describe(page: &mut Roff, command: &Command, path: &str) {
-    let below: Vec<&Command> = command.get_subcommands().collect();
-    if !below.is_empty() {
+/// Writes the page of one command, as in acmeagent-issue(1).
+pub(super) fn page_of(command: Command, verb: &str) -> Option<String> {
+    let command = built(command);
+    let verb = command.get_subcommands().find(|one| one.get_name() == verb)?;
+    let name = format!("{PROGRAM}-{}", verb.get_name());
+    let mut page = begun(&name, verb);
+    page.control("SH", ["SYNOPSIS"]);
+    synopsis(&mut page, verb, &format!("{PROGRAM} {}", verb.get_name()));
+    page.control("SH", ["DESCRIPTION"]);
+    describe(&mut page, verb, &format!("{PROGRAM} {}", verb.get_name()), "OPTIONS");
+    page.control("PP", []);
+    page.text([roman(
+        "The options every command takes, exit codes, files and environment are in ",
+    )]);
+    page.control("BR", [PROGRAM, "(1)."]);
+    let others: Vec<_> = [(PROGRAM, "1")].into_iter().chain(OTHER_PAGES).collect();
+    see_also(&mut page, &others);
+    Some(folded(&page.render()))
+}
+
+fn built(command: Command) -> Command {
+    let mut command = command.disable_help_subcommand(true);
+    command.build();
+    command
+}
+
+fn begun(name: &str, command: &Command) -> Roff {
+    let mut page = Roff::new();
+    let version = format!("{PROGRAM} {}", env!("CARGO_PKG_VERSION"));
+    page.control("TH", [name.to_uppercase().as_str(), "1", REVISED, version.as_str()]);
+    page.control("SH", ["NAME"]);
+    let about = command.get_about().map(plain).unwrap_or_default();
+    page.text([roman(format!("{name} - {}", lower_first(&about)))]);
+    page
+}
+
+fn see_also(page: &mut Roff, pages: &[(&str, &str)]) {
+    page.control("SH", ["SEE ALSO"]);
+    for (place, (name, chapter)) in pages.iter().enumerate() {
+        let comma = if place + 1 < pages.len() { "," } else { "" };
+        let chapter = format!("({chapter}){comma}");
+        page.control("BR", [*name, chapter.as_str()]);
+    }
+}
+
+/// How it is called, or how the commands below it are.
+fn synopsis(page: &mut Roff, command: &Command, path: &str) {
+    let mut below = command.get_subcommands().peekable();
+    if below.peek().is_none() {
+        page.text([roman(usage(command, path))]);
+    }
+    for (place, one) in below.enumerate() {
+        if place > 0 {
+            page.control("br", []);
+        }
+        synopsis(page, one, &format!("{path} {}", one.get_name()));
+    }
+}
+
+/// The source with no line longer than [`WIDTH`], where it may be broken.
+fn folded(source: &str) -> String {
+    let (mut text, mut verbatim) = (String::with_capacity(source.len()), false);
+    for line in source.lines() {
+        match line {
+            ".nf" => verbatim = true,
+            ".fi" => verbatim = false,
+            _ => {}
+        }
+        if verbatim || line.starts_with('.') {
+            text += line;
+        } else {
+            text += &fold(line.trim_end());
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn fold(line: &str) -> String {
+    let (mut text, mut width) = (String::new(), 0);
+    for word in line.split(' ') {
+        // A line that begins with one of these would be a request.
+        let safe = !word.starts_with(['.', '\'']) && !word.is_empty();
+        if width > 0 && width + 1 + word.len() > WIDTH && safe {
+            text.push('\n');
+            width = 0;
+        } else if !text.is_empty() {
+            text.push(' ');
+            width += 1;
+        }
+        text += word;
+        width += word.len();
+    }
+    text
+}
+
+/// A command with its own arguments below that heading, and the commands below it.
+fn describe(page: &mut Roff, command: &Command, path: &str, options: &str) {
+    let about = command.get_long_about().or(command.get_about());
+    paragraphs(page, &about.map(plain).unwrap_or_default());
+    let mut below = command.get_subcommands().peekable();
+    if below.peek().is_some() {
         for one in below {
-            describe(page, one, &format!("{path} {}", one.get_name()));
+            let path = format!("{path} {}", one.get_name());
+            page.control("SS", [usage(one, &path).as_str()]);
+            describe(page, one, &path, "");
         }
         return;
     }
-    page.control("SS", [usage(command, path).as_str()]);
-    let about = command.get_long_about().or(command.get_about());
-    paragraphs(page, &about.map(plain).unwrap_or_default());
+    let takes = |arg: &&Arg| !arg.is_global_set() && arg.get_id() != "help";
+    if !options.is_empty() && command.get_arguments().any(|arg| takes(&arg)) {
+        page.control("SH", [options]);
+    }
     for arg in command.get_arguments() {
         if !arg.is_global_set() && arg.get_id() != "help" {
             option(page, arg);

@@ -1,8 +1,11 @@
 //! Floor 8: people. One file per verb; what they share stands in [`context`] and [`report`].
 
 mod account;
+mod aftermath;
+mod alert;
 pub(crate) mod args;
 mod check;
+mod complete;
 mod context;
 mod delete;
 mod dns_record;
@@ -12,6 +15,7 @@ pub(crate) mod exit;
 mod failure;
 mod findings;
 mod generate;
+mod identity;
 mod issue;
 mod lines;
 mod man;
@@ -39,16 +43,22 @@ use report::{Failure, Talk};
 /// Reads the command line, does what it says, says what came of it.
 pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     harden();
+    if complete::answered(&args) {
+        return Exit::Ok.into();
+    }
     let json = args.iter().any(|arg| arg == "--json");
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, json),
     };
     let talk = Talk::new(&cli.global);
-    let context = match Context::new(talk, &cli.global) {
+    let context = match Context::new(talk.clone(), &cli.global) {
         Ok(context) => context,
         Err(failure) => return talk.finish(cli.verb.word(), Err(failure)).into(),
     };
+    if let Err(failure) = identity::settle(&context, &cli.verb) {
+        return talk.finish(cli.verb.word(), Err(failure)).into();
+    }
     dispatch(&context, cli.verb)
 }
 
@@ -67,8 +77,9 @@ fn dispatch(context: &Context, verb: Verb) -> ExitCode {
         Verb::Revoke(args) => revoke::run(context, &args),
         Verb::Delete(args) => delete::run(context, &args),
         Verb::Account(args) => account::run(context, &args),
+        Verb::Alert(args) => alert::run(context, &args),
         Verb::Drill(args) => drill::run(context, args),
-        Verb::Generate(args) => return generate::run(&args),
+        Verb::Generate(args) => return generate::run(context, &args),
     };
     context.talk.finish(word, result).into()
 }
@@ -87,6 +98,7 @@ impl Verb {
             Self::Revoke(_) => "revoke",
             Self::Delete(_) => "delete",
             Self::Account(_) => "account",
+            Self::Alert(_) => "alert",
             Self::Drill(_) => "drill",
             Self::Generate(_) => "generate",
         }
@@ -103,7 +115,7 @@ impl From<Exit> for ExitCode {
 fn usage(error: &clap::Error, json: bool) -> ExitCode {
     let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if json && !asked_for {
-        let talk = Talk { json: true, quiet: false, verbose: false };
+        let talk = Talk { json: true, quiet: false, verbose: false, log: None };
         return talk.finish("", Err(misuse(&error.render().to_string()))).into();
     }
     // A reader that went away is no error of ours.

@@ -66,8 +66,18 @@ impl Sink for Progress {
             Event::Noticed { name, text } if !self.talk.quiet => {
                 self.tell(&format!("{name}: {text}"))
             }
-            Event::Noticed { .. } => {}
-            Event::RunEnded { name } => {
+            // For logs, counts and the history.
+            Event::Noticed { .. }
+            | Event::ChallengeEnded { .. }
+            | Event::Issued { .. }
+            | Event::Switched { .. }
+            | Event::Activated { .. }
+            | Event::Seen { .. }
+            | Event::Counted { .. }
+            | Event::RevocationSeen { .. }
+            | Event::Decided { .. }
+            | Event::Recorded { .. } => {}
+            Event::RunEnded { name, .. } => {
                 let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(bar) = by_name.remove(&name) {
                     bar.finish_and_clear();

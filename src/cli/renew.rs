@@ -4,7 +4,8 @@ use super::args::Renew;
 use super::context::Context;
 use super::exit::Exit;
 use super::report::{Failure, Report};
-use super::{doctor, failure, lines, rehearsal, status};
+use super::{aftermath, doctor, failure, lines, rehearsal, status};
+use crate::agent::aftermath::Ran;
 use crate::agent::tick::{Candidates, Pass};
 use crate::agent::{Done, Ended};
 use crate::schedule::until_in_words;
@@ -12,6 +13,7 @@ use crate::store::index::IndexRead;
 use crate::store::layout::Layout;
 
 mod plan;
+mod scraped;
 pub(super) mod stay;
 
 pub(super) fn run(context: &Context, args: &Renew) -> Result<Report, Failure> {
@@ -29,6 +31,7 @@ pub(super) fn run(context: &Context, args: &Renew) -> Result<Report, Failure> {
         context.store().note_run(context.now(), false);
         let leftovers = context.store().with_leftovers().is_ok_and(|names| !names.is_empty());
         if let Some(idle) = nothing_due(context)?.filter(|_| !leftovers) {
+            aftermath::of_idle_run(context, Ran::by_itself(&idle));
             return Ok(idle);
         }
     }
@@ -41,12 +44,11 @@ pub(super) fn run(context: &Context, args: &Renew) -> Result<Report, Failure> {
         agent.renew(due, &pass).await
     })?;
     done.extend(agent.still_failing(&failing));
-    if done.is_empty()
-        && let Some(idle) = nothing_due(context)?
-    {
-        return Ok(idle);
-    }
-    Ok(report(context, agent.store().layout(), &done, unattended))
+    let idle = if done.is_empty() { nothing_due(context)? } else { None };
+    let report = idle.unwrap_or_else(|| report(context, agent.store().layout(), &done, unattended));
+    let ran = if unattended { Ran::by_itself(&report) } else { Ran::ByHand };
+    aftermath::of_run(context, &agent, ran);
+    Ok(report)
 }
 
 fn pass(context: &Context, args: &Renew) -> Result<Pass, Failure> {

@@ -6,13 +6,16 @@ use std::io::{IsTerminal, Write};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use serde_json::Value;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-use super::args::{Color, Global};
+use super::args::{Color, Global, LogFormat};
 use super::exit::Exit;
 use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};
+pub(crate) use crate::model::printable::printable;
 use crate::model::proof::Proof;
 use crate::model::time::{Timestamp, Validity, Window};
+use crate::observe::log::{Failed, Log, Loudness};
 
 const SCHEMA: u32 = 1;
 
@@ -127,11 +130,13 @@ struct Document<'a> {
 }
 
 /// Where the talk goes, and how much of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Talk {
     pub(crate) json: bool,
     pub(crate) quiet: bool,
     pub(crate) verbose: bool,
+    /// What takes all talk, where it is not for people.
+    pub(crate) log: Option<Log>,
 }
 
 impl Talk {
@@ -142,16 +147,34 @@ impl Talk {
             Color::Never => anstream::ColorChoice::Never,
         };
         choice.write_global();
-        Self { json: global.json, quiet: global.quiet, verbose: global.verbose }
+        let Global { json, quiet, verbose, .. } = *global;
+        Self { json, quiet, verbose, log: open_log(global) }
     }
 
     /// Progress is for people who look: on a terminal, and not where only data is wanted.
-    pub(crate) fn shows_progress(self) -> bool {
-        !self.json && !self.quiet && std::io::stderr().is_terminal()
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.json && !self.quiet && self.log.is_none() && std::io::stderr().is_terminal()
+    }
+
+    /// Says a line in passing: on standard error, or to the log.
+    pub(crate) fn remark(&self, text: &str) {
+        match &self.log {
+            Some(log) => log.say(text),
+            None => anstream::eprintln!("{}", printable(text)),
+        }
+    }
+
+    /// Says what could not be done although nothing failed for it.
+    pub(crate) fn complain(&self, text: &str) {
+        match &self.log {
+            Some(log) => log.warn(text),
+            None if self.quiet => {}
+            None => anstream::eprintln!("{}", printable(text)),
+        }
     }
 
     /// Prints the outcome of a verb and says the exit code it comes to.
-    pub(crate) fn finish(self, command: &str, result: Result<Report, Failure>) -> Exit {
+    pub(crate) fn finish(&self, command: &str, result: Result<Report, Failure>) -> Exit {
         let (report, failure) = match result {
             Ok(report) => (report, None),
             Err(failure) => (Report::default(), Some(failure)),
@@ -173,23 +196,64 @@ impl Talk {
             if !self.quiet {
                 say(&mut anstream::stdout(), &report.text);
             }
-            self.tell_failures(&report.certificates, failure.as_ref());
+        }
+        match &self.log {
+            Some(log) => log_failures(log, &report.certificates, failure.as_ref()),
+            None if self.json => {}
+            None => tell_failures(&report.certificates, failure.as_ref()),
         }
         exit
     }
+}
 
-    fn tell_failures(self, certificates: &[CertificateLine], failure: Option<&Failure>) {
-        let mut text = String::new();
-        for line in certificates {
-            if let Some(failure) = &line.error {
-                text.push_str(&failure_text(failure, Some(&line.name)));
-            }
-        }
-        if let Some(failure) = failure {
-            text.push_str(&failure_text(failure, None));
-        }
-        say(&mut anstream::stderr(), &text);
+fn open_log(global: &Global) -> Option<Log> {
+    let loudness = match (global.quiet, global.verbose) {
+        (true, _) => Loudness::Errors,
+        (false, true) => Loudness::More,
+        (false, false) => Loudness::Usual,
+    };
+    let lines = || Log::json(loudness, BoxMakeWriter::new(std::io::stderr));
+    match global.log {
+        LogFormat::Text => None,
+        LogFormat::Json => Some(lines()),
+        LogFormat::Journald => Some(Log::journald(loudness).unwrap_or_else(|error| {
+            let log = lines();
+            log.warn(&format!("there is no journal here, so standard error is the log: {error}"));
+            log
+        })),
     }
+}
+
+fn log_failures(log: &Log, certificates: &[CertificateLine], failure: Option<&Failure>) {
+    let of_certificates = certificates
+        .iter()
+        .filter_map(|line| line.error.as_ref().map(|failure| (Some(line.name.as_str()), failure)));
+    for (certificate, failure) in of_certificates.chain(failure.map(|failure| (None, failure))) {
+        let Failure { exit, message, causes, hints, retry_at, standing } = failure;
+        if *exit == Exit::Locked {
+            // That another run does it is how two runs share the work.
+            log.say(&format!("{}: {message}", certificate.unwrap_or("locked")));
+            continue;
+        }
+        let (exit, see) = (exit.name(), manual(*exit));
+        let retry_at = retry_at.map(|at| at.to_string());
+        log.fail(&Failed { certificate, exit, message, causes, hints, standing, retry_at, see });
+    }
+}
+
+fn tell_failures(certificates: &[CertificateLine], failure: Option<&Failure>) {
+    let mut text = String::new();
+    for line in certificates {
+        if let Some(failure) = &line.error {
+            text.push_str(&failure_text(failure, Some(&line.name)));
+        }
+    }
+    if let Some(failure) = failure {
+        text.push_str(&failure_text(failure, None));
+    }
+    let told = certificates.iter().filter_map(|line| line.error.as_ref()).chain(failure);
+    text.extend(told.map(|failure| failure.exit).collect::<BTreeSet<_>>().into_iter().map(see));
+    say(&mut anstream::stderr(), &text);
 }
 
 /// Writes what is to be said; a reader that went away is no error of ours.
@@ -201,6 +265,16 @@ pub(crate) fn print_json(document: &impl Serialize) {
     let mut text = serde_json::to_string(document).expect("documents have string keys only");
     text.push('\n');
     say(&mut std::io::stdout(), &text);
+}
+
+/// Where the manual says what to do about it.
+fn manual(exit: Exit) -> String {
+    format!("man acmeagent-recovery, {} {}", exit.code(), exit.name())
+}
+
+fn see(exit: Exit) -> String {
+    let cyan = Style::new().bold().fg_color(Some(AnsiColor::Cyan.into()));
+    format!("{cyan}see:{cyan:#} {}\n", manual(exit))
 }
 
 fn failure_text(failure: &Failure, name: Option<&CertName>) -> String {
@@ -223,16 +297,4 @@ fn failure_text(failure: &Failure, name: Option<&CertName>) -> String {
         text += &format!("{cyan}hint:{cyan:#} {}\n", printable(hint));
     }
     text
-}
-
-/// The text with every control character escaped: parts of it may come from a CA or a server.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut safe, c| {
-        if c.is_control() && c != '\n' {
-            safe.extend(c.escape_default());
-        } else {
-            safe.push(c);
-        }
-        safe
-    })
 }

@@ -1,9 +1,11 @@
 //! `revoke`.
 
+use super::aftermath;
 use super::args::Revoke;
 use super::context::Context;
 use super::report::{Failure, Report};
 use crate::acme::Reason;
+use crate::agent::aftermath::Ran;
 use crate::model::generation::Generation;
 
 pub(super) fn run(context: &Context, args: &Revoke) -> Result<Report, Failure> {
@@ -20,8 +22,9 @@ pub(super) fn run(context: &Context, args: &Revoke) -> Result<Report, Failure> {
         })
         .transpose()?;
     let agent = context.agent()?;
-    let generation =
-        context.block_on(async { agent.revoke(&name, generation, reason).await })??;
+    let revoked = context.block_on(async { agent.revoke(&name, generation, reason).await })?;
+    aftermath::of_run(context, &agent, Ran::ByHand);
+    let generation = revoked?;
     let text = format!(
         "{name}: generation {generation} is revoked ({}); `acmeagent renew` orders another, with a new key\n",
         reason.as_str()

@@ -7,7 +7,8 @@ use super::args::Rollback;
 use super::context::Context;
 use super::exit::Exit;
 use super::report::{Failure, Report, printable};
-use super::{lines, renew, status};
+use super::{aftermath, lines, renew, status};
+use crate::agent::aftermath::Ran;
 use crate::agent::put_back::Destination;
 use crate::agent::underway::progress;
 use crate::agent::{Agent, Done, Standing};
@@ -25,17 +26,17 @@ pub(super) fn run(context: &Context, args: &Rollback) -> Result<Report, Failure>
     }
     let agent = context.agent()?;
     let done = context.block_on(async {
-        let done = if args.unpin {
+        Ok::<Done, Failure>(if args.unpin {
             agent.unpin(&name).await
         } else {
             agent.put_back(&name, &destination(args)?, args.force).await
-        };
-        Ok::<Done, Failure>(done.unwrap_or_else(|trouble| agent.refused(&name, trouble)))
+        })
     })??;
+    aftermath::of_run(context, &agent, Ran::ByHand);
     let went_well = done.trouble.is_none();
     let mut report = renew::report(context, agent.store().layout(), &[done], false);
     if went_well {
-        report.text += &aftermath(&agent, &name, context.now())?;
+        report.text += &pinned(&agent, &name, context.now())?;
     }
     Ok(report)
 }
@@ -54,7 +55,7 @@ fn destination(args: &Rollback) -> Result<Destination, Failure> {
     }
 }
 
-fn aftermath(agent: &Agent, name: &CertName, now: Timestamp) -> Result<String, Failure> {
+fn pinned(agent: &Agent, name: &CertName, now: Timestamp) -> Result<String, Failure> {
     let pin = agent.standing(name)?.facts.pin;
     Ok(pin.map_or_else(String::new, |pin| {
         format!(

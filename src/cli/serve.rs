@@ -35,7 +35,7 @@ async fn stand(context: &Context, store: &Store, args: &Serve) -> Result<(), Fai
     let desk = store.layout().desk();
     let mut stopped = context.stopped();
     let front = tokio::select! {
-        front = Front::open(&args.listen, args.upstream.clone(), &desk) => front.map_err(failure)?,
+        front = Front::open(&args.listen, args.upstream.clone(), &desk, &context.handed) => front.map_err(failure)?,
         _ = stopped.wait_for(|stop| *stop) => return Ok(()),
     };
     // Whoever finds the port taken is told by whom: not by a run, which would soon be done.

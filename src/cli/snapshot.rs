@@ -8,7 +8,8 @@ use super::args::Snapshot;
 use super::context::Context;
 use super::exit::Exit;
 use super::report::{CertificateLine, Failure, Report};
-use super::{failure, renew};
+use super::{aftermath, failure, renew};
+use crate::agent::aftermath::Ran;
 use crate::agent::put_back::Destination;
 use crate::agent::{Agent, Done};
 use crate::model::generation::SnapshotId;
@@ -101,6 +102,7 @@ fn restore(context: &Context, id: &str, names: &[String]) -> Result<Report, Fail
             .collect::<Result<_, _>>()?,
     };
     let done = context.block_on(restore_all(&agent, &id, &names))?;
+    aftermath::of_run(context, &agent, Ran::ByHand);
     let mut report = renew::report(context, agent.store().layout(), &done, false);
     report.exit = Some(Exit::of_all(done.iter().map(failure::exit_of)));
     Ok(report)
@@ -109,8 +111,7 @@ fn restore(context: &Context, id: &str, names: &[String]) -> Result<Report, Fail
 async fn restore_all(agent: &Agent, id: &SnapshotId, names: &[CertName]) -> Vec<Done> {
     let mut done = Vec::with_capacity(names.len());
     for name in names {
-        let put = agent.put_back(name, &Destination::Snapshot(id.clone()), false).await;
-        done.push(put.unwrap_or_else(|trouble| agent.refused(name, trouble)));
+        done.push(agent.put_back(name, &Destination::Snapshot(id.clone()), false).await);
     }
     done
 }

@@ -1,17 +1,23 @@
 //! `status`: every certificate at a glance.
 
+use std::path::Path;
+
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde_json::json;
 
-use super::args::Names;
+use super::args::Status;
 use super::context::Context;
 use super::lines;
 use super::report::{CertificateLine, Failure, Report};
 use crate::agent::Standing;
+use crate::agent::outlook::Depth;
 use crate::model::time::Timestamp;
+use crate::observe::page::page;
 use crate::schedule::until_in_words;
 use crate::store::ledger::Paused;
+
+mod history;
 
 /// What is said where there is no certificate.
 pub(super) const NONE_YET: &str = "no certificates yet: `acmeagent issue -d NAME` gets the first\n";
@@ -23,7 +29,13 @@ pub(super) fn table<const N: usize>(headings: [&str; N]) -> Table {
     table
 }
 
-pub(super) fn run(context: &Context, args: &Names) -> Result<Report, Failure> {
+pub(super) fn run(context: &Context, args: &Status) -> Result<Report, Failure> {
+    if args.history {
+        return history::run(context, &args.names);
+    }
+    if let Some(file) = &args.html {
+        return html(context, args, file);
+    }
     let agent = context.reader()?;
     let now = context.now();
     let mut rows = table([
@@ -54,6 +66,20 @@ pub(super) fn run(context: &Context, args: &Names) -> Result<Report, Failure> {
     };
     let more = Some(("paused", json!(paused)));
     Ok(Report { certificates, more, text, ..Report::default() })
+}
+
+/// Writes the status page to where everybody may read it: there are no secrets in it.
+fn html(context: &Context, args: &Status, file: &Path) -> Result<Report, Failure> {
+    let agent = context.reader()?;
+    let outlook = agent.outlook(&context.named_or_all(&args.names)?, Depth::Past);
+    let page = page(&outlook);
+    let text = if file == Path::new("-") {
+        page
+    } else {
+        agent.store().hand_out(&context.around.cwd.join(file), page.as_bytes())?;
+        format!("written to {}\n", file.display())
+    };
+    Ok(Report { text, ..Report::default() })
 }
 
 fn row(line: &CertificateLine, standing: &Standing, now: Timestamp) -> [String; 7] {

@@ -77,7 +77,7 @@ pub(crate) enum CaChoice {
 }
 
 impl CaChoice {
-    pub(super) const EMBEDDED: &'static str = "embedded";
+    pub(crate) const EMBEDDED: &'static str = "embedded";
 
     /// Reads a name or an `https` URL.
     pub(crate) fn parse(text: &str) -> Result<Self, ChoiceError> {

@@ -85,7 +85,10 @@ pub(super) const EAB: Keys = Keys {
 };
 
 /// `acmeagent.toml`.
-pub(super) const MAIN: Keys = Keys { header: "", known: &["defaults", "ca", "target", "dns"] };
+pub(super) const MAIN: Keys = Keys {
+    header: "",
+    known: &["defaults", "ca", "target", "dns", "metrics", "heartbeat", "alert"],
+};
 /// What a certificate's file may hold, but for the identifiers.
 pub(super) const DEFAULTS: Keys = Keys {
     header: "defaults",
@@ -138,6 +141,67 @@ pub(super) const DNS: Keys = Keys {
         "auth",
         "cleanup",
     ],
+};
+
+pub(super) const ALERT: Keys = Keys {
+    header: "[alert]",
+    known: &[
+        "name",
+        "kind",
+        "severity",
+        "repeat",
+        "url",
+        "url-credential",
+        "url-file",
+        "url-command",
+        "url-env",
+        "template",
+        "secret",
+        "secret-credential",
+        "secret-file",
+        "secret-command",
+        "secret-env",
+        "token",
+        "token-credential",
+        "token-file",
+        "token-command",
+        "token-env",
+        "room",
+        "topic",
+        "from",
+        "to",
+        "smtp",
+        "tls",
+        "user",
+        "password",
+        "password-credential",
+        "password-file",
+        "password-command",
+        "password-env",
+        "command",
+    ],
+};
+
+/// The value of a header, or rather where it is kept.
+pub(super) const OTLP_AUTHORIZATION: &str = "otlp-authorization";
+pub(super) const METRICS: Keys = Keys {
+    header: "metrics",
+    known: &[
+        "textfile",
+        "listen",
+        "otlp",
+        "otlp-authorization-credential",
+        "otlp-authorization-file",
+        "otlp-authorization-command",
+        "otlp-authorization-env",
+    ],
+};
+
+/// The URL that is asked after each good run, or where it is kept.
+pub(super) const HEARTBEAT_URL: &str = "url";
+pub(super) const HEARTBEAT: Keys = Keys {
+    header: "heartbeat",
+    known: &[HEARTBEAT_URL, "url-credential", "url-file", "url-command", "url-env", "silence"],
 };
 
 /// The tables of a certificate's file, but for its waves.

@@ -4,9 +4,12 @@ use std::path::Path;
 
 use url::Url;
 
+use super::alert::AlertTable;
 use super::cert::{self, CertSettings};
 use super::choice::{self, AbsolutePath, CaChoice, CaName, Eab};
 use super::dns::{DnsTable, NoDns};
+use super::heartbeat::Heartbeat;
+use super::metrics::Metrics;
 use super::reader::{ConfigError, Section, Source};
 use super::target::{NoTarget, TargetTable};
 use super::{file, keys};
@@ -23,6 +26,9 @@ pub(crate) struct MainSettings {
     cas: Vec<CaTable>,
     targets: Vec<TargetTable>,
     dns: Vec<DnsTable>,
+    metrics: Metrics,
+    heartbeat: Heartbeat,
+    alerts: Vec<AlertTable>,
 }
 
 /// One `[[ca]]`: a private CA, or a built-in one with other particulars.
@@ -70,7 +76,10 @@ impl MainSettings {
             }
             dns.push(provider);
         }
-        Ok(Self { defaults, cas, targets, dns })
+        let metrics = Metrics::read(&root.section("metrics", &keys::METRICS)?)?;
+        let heartbeat = Heartbeat::read(&root.section("heartbeat", &keys::HEARTBEAT)?)?;
+        let alerts = AlertTable::read_all(&root)?;
+        Ok(Self { defaults, cas, targets, dns, metrics, heartbeat, alerts })
     }
 
     /// Reads the file at `path`; the built-in defaults if there is none.
@@ -79,11 +88,18 @@ impl MainSettings {
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
         let Some(found) = file::read_settings(path)? else { return Ok(Self::default()) };
         let settings = Self::parse(path, &found.text)?;
-        let eabs = settings.cas.iter().filter_map(|ca| ca.eab.as_ref());
-        if settings.defaults.holds_secret() || eabs.into_iter().any(Eab::holds_secret) {
+        if settings.holds_secret() {
             found.refuse_readers(path)?;
         }
         Ok(settings)
+    }
+
+    fn holds_secret(&self) -> bool {
+        let mut eabs = self.cas.iter().filter_map(|ca| ca.eab.as_ref());
+        self.defaults.holds_secret()
+            || eabs.any(Eab::holds_secret)
+            || self.heartbeat.holds_secret()
+            || self.alerts.iter().any(AlertTable::holds_secret)
     }
 
     /// Makes the settings of a certificate that has none yet, from the defaults.
@@ -100,6 +116,18 @@ impl MainSettings {
     pub(crate) fn target(&self, name: &str) -> Result<&TargetTable, NoTarget> {
         let found = self.targets.iter().find(|target| target.name == name);
         found.ok_or_else(|| NoTarget::new(name, &self.targets))
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) fn heartbeat(&self) -> &Heartbeat {
+        &self.heartbeat
+    }
+
+    pub(crate) fn alerts(&self) -> &[AlertTable] {
+        &self.alerts
     }
 
     /// Finds the `[[dns]]` of that name.

@@ -6,12 +6,15 @@
 //! existing certificate. Unknown keys are refused with the nearest known one; every complaint names
 //! file, line and column.
 
+pub(crate) mod alert;
 pub(crate) mod cert;
 pub(crate) mod choice;
 pub(crate) mod dns;
 pub(crate) mod file;
+pub(crate) mod heartbeat;
 mod keys;
 pub(crate) mod main_settings;
+pub(crate) mod metrics;
 pub(crate) mod reader;
 mod rollout;
 pub(crate) mod secret;

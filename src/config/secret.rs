@@ -228,6 +228,23 @@ pub(super) fn read_sources(
     Ok(sources.into_iter().flatten().collect())
 }
 
+/// Reads the one place of a secret that is given, be it the secret itself as `KEY`.
+pub(super) fn read_one(
+    section: &Section<'_>,
+    key: &str,
+) -> Result<Option<SecretSource>, ConfigError> {
+    let literal = |text: &str| {
+        let secret = Secret::new(text.to_owned()).map(SecretSource::Literal);
+        secret.ok_or("it is a secret of one word")
+    };
+    let mut sources = read_sources(section, key)?;
+    sources.extend(section.parse(key, literal)?);
+    match sources.len() {
+        0 | 1 => Ok(sources.pop()),
+        _ => Err(section.refuse(key, "only one place of it may be given")),
+    }
+}
+
 fn read(path: &Path, limit: usize, trust: Trust) -> Result<String, FileError> {
     let found = file::read(path, limit, trust)?;
     Ok(found.ok_or_else(|| FileError::Missing { path: path.to_owned() })?.text)

@@ -39,6 +39,14 @@ impl TargetError {
         }
     }
 
+    /// The word by which it is counted.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Hook(_) => "hook",
+            Self::Refused { .. } | Self::TimedOut { .. } | Self::Io { .. } => "target",
+        }
+    }
+
     /// The end of what a program printed before it failed.
     pub(crate) fn output(&self) -> Option<&str> {
         match self {

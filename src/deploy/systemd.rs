@@ -150,9 +150,18 @@ impl Systemd {
 
     /// `what` says how the unit failed.
     fn failed(&self, what: String, output: &str) -> TargetError {
-        let hint = format!("`journalctl -u {}` shows why", self.unit);
+        let unit = &self.unit;
+        let hint = match is_forbidden(output) {
+            true => format!("let this user reload {unit}, by a rule in /etc/polkit-1/rules.d"),
+            false => format!("`journalctl -u {unit}` shows why"),
+        };
         self.refused(what, output, Some(hint))
     }
+}
+
+/// Whether systemd would have done it for another user: with polkit, and without.
+fn is_forbidden(output: &str) -> bool {
+    ["authentication required", "Access denied"].iter().any(|words| output.contains(words))
 }
 
 #[async_trait]
@@ -231,6 +240,7 @@ mod tests {
             done ;;
         reload-or-restart)
             [ ! -e hangs ] || sleep 1000
+            [ ! -e forbidden ] || { echo 'Failed to reload-or-restart web.service: Interactive authentication required.' >&2; exit 1; }
             [ ! -e fails ] || { echo 'Job for web.service failed.' >&2; exit 1; }
             [ ! -e dies ] || echo failed >active
             cat "$(cat live)/fullchain.pem" >served.pem ;;
@@ -341,6 +351,12 @@ mod tests {
         assert_eq!(error.output(), Some("Job for web.service failed.\n"));
         assert_eq!(error.hint().unwrap(), "`journalctl -u web.service` shows why");
 
+        unit.set("forbidden", "");
+        let error = target.activate(&rack.new, Share::ALL).await.unwrap_err();
+        let hint = "let this user reload web.service, by a rule in /etc/polkit-1/rules.d";
+        assert_eq!(error.hint().unwrap(), hint);
+
+        unit.unset("forbidden");
         unit.unset("fails");
         unit.set("dies", "");
         let error = target.activate(&rack.new, Share::ALL).await.unwrap_err();

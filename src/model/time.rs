@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, Datelike, SecondsFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A point in time: seconds since the Unix epoch, UTC.
@@ -23,6 +23,12 @@ impl Timestamp {
 
     pub(crate) fn unix(self) -> i64 {
         self.0
+    }
+
+    /// The year of it, from 0 to 9999.
+    pub(crate) fn year(self) -> u16 {
+        let at = DateTime::from_timestamp(self.0, 0).expect("clamped to four-digit years");
+        u16::try_from(at.year()).expect("clamped to four-digit years")
     }
 
     /// Reads RFC 3339, with any offset and any fraction of a second.

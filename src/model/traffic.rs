@@ -24,6 +24,27 @@ pub(crate) struct Traffic {
     pub(crate) new: Counters,
 }
 
+impl Counters {
+    /// What two servers counted, together.
+    fn and(self, other: Self) -> Self {
+        Self {
+            completed: self.completed.saturating_add(other.completed),
+            failed: self.failed.saturating_add(other.failed),
+            refused: self.refused.saturating_add(other.refused),
+            ocsp_refused: self.ocsp_refused.saturating_add(other.ocsp_refused),
+            timed: self.timed.saturating_add(other.timed),
+            took: self.took.saturating_add(other.took),
+        }
+    }
+}
+
+impl Traffic {
+    /// What two servers counted, together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { old: self.old.and(other.old), new: self.new.and(other.new) }
+    }
+}
+
 /// The part of the new handshakes that get the new certificate, in percent from 1 to 100.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Share(u8);

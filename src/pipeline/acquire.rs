@@ -14,6 +14,7 @@ use crate::model::event::Event;
 use crate::model::generation::Generation;
 use crate::model::name::Identifier;
 use crate::pipeline::machine::{Acquire, State};
+use crate::schedule::Exemption;
 use crate::schedule::ladder::Rung;
 use crate::store::StoreError;
 use crate::store::archive::{GenerationFiles, Meta};
@@ -349,6 +350,15 @@ impl Run<'_> {
             },
         };
         let generation = self.hands.store.publish(self.lock, &files)?;
+        self.note(Event::Issued {
+            name: self.name.clone(),
+            generation,
+            ca: files.meta.ca.clone(),
+            fingerprint: files.meta.fingerprint.clone(),
+            key: chain.key_fingerprint(),
+            not_after: files.meta.validity.not_after,
+            exempt: self.ari_exempt == Some(Exemption::Exempt),
+        });
         // Settled before it is forgotten: who dies in between takes the order up again, and settles it.
         self.settle(true);
         self.facts.order = None;

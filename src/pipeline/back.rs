@@ -43,7 +43,9 @@ impl Run<'_> {
         if let Ok((targets, delivery)) = &audience {
             recall(targets, delivery).await;
         }
+        let before = self.live_now();
         self.hands.store.turn_back(self.lock, &why, condemned)?;
+        self.tell_switch(before, previous);
         let restored = match audience {
             Ok((targets, delivery)) => self.restore(&targets, &delivery).await,
             Err(cause) => Err(cause),

@@ -183,6 +183,33 @@ impl Cause {
         }
     }
 
+    /// The word by which it is counted. What a way back failed of comes after why it was taken.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Acme(error) => error.kind(),
+            Self::Limited { shortage, .. } if shortage.is_pause() => "paused",
+            Self::Limited { .. } => "limited",
+            Self::Solver(error) => error.kind(),
+            Self::Target(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::NoSolver { .. } | Self::NoProfile { .. } | Self::NoChallenge { .. } => "config",
+            Self::AccountLost { .. } | Self::AccountFile { .. } => "account",
+            Self::TooSlow { .. } => "timeout",
+            Self::Foreseen { .. } => "selftest",
+            Self::Csr(_) => "internal",
+            Self::Chain(_) | Self::Refused(_) => "refused",
+            Self::Key(_) | Self::Inconsistent { .. } | Self::NotLive { .. } => "store",
+            Self::Hook(_) | Self::PreHook { .. } | Self::HookDirectory(_) => "hook",
+            Self::Unseen { .. } => "unseen",
+            Self::Clients { .. } => "clients",
+            Self::Revoked { .. } | Self::FoundBad { .. } => "revoked",
+            Self::Earlier { .. } => "earlier",
+            Self::NoWayBack { .. } => "no_way_back",
+            Self::Interrupted => "interrupted",
+            Self::Exhausted { cause, .. } | Self::Stuck { cause, .. } => cause.kind(),
+        }
+    }
+
     /// The target that did not take it, by its label.
     pub(crate) fn target(&self) -> Option<String> {
         match self {
@@ -258,7 +285,64 @@ fn listed(names: &BTreeSet<Identifier>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
+    use crate::challenge::dns01::DnsError;
+    use crate::store::disk::{Act, DiskError};
+    use crate::store::lock::Holder;
+
+    /// Whoever counts by them has a series for each.
+    #[test]
+    fn each_failure_is_of_a_kind() {
+        let (at, generation) = (Timestamp::from_unix(1_800_000_000), Generation::FIRST);
+        let text = || "x".to_owned();
+        let exited = || HookError::Missing { program: text() };
+        let store = |errno: i32| {
+            let source = io::Error::from_raw_os_error(errno);
+            let error = DiskError { act: Act::Write, path: "x".into(), source };
+            Cause::from(StoreError::Disk(error))
+        };
+        let refused = |target| TargetError::Refused {
+            target,
+            what: text(),
+            output: String::new(),
+            hint: None,
+        };
+        let (held, what) = (Holder { pid: None, since: None }, text());
+        let dns = SolverError::Dns(DnsError::NoProvider { apex: text() });
+        let webroot = SolverError::Unsafe { path: "x".into(), why: "x" };
+        let tls = AcmeError::Tls { why: "x", source: None };
+        let unseen = || Cause::Unseen { generation, places: text(), condemns: false };
+        let (cause, rollback) = (Box::new(unseen()), Box::new(Cause::Interrupted));
+        let earlier = vec![Setback::unspent(None, ChallengeKind::Http01, text())];
+        let table = [
+            (tls.into(), "network"),
+            (Cause::TooSlow { after: Duration::ZERO }, "timeout"),
+            (Cause::NoSolver { kind: ChallengeKind::Dns01 }, "config"),
+            (webroot.into(), "solver"),
+            (dns.into(), "dns_provider"),
+            (exited().into(), "hook"),
+            (Cause::PreHook { why: text() }, "hook"),
+            (TargetError::from(exited()).into(), "hook"),
+            (refused(text()).into(), "target"),
+            (unseen(), "unseen"),
+            (Cause::Clients { target: text(), why: text(), condemns: true }, "clients"),
+            (Cause::Revoked { generation, at }, "revoked"),
+            (Refusal::ForeignKey.into(), "refused"),
+            (store(28), "store_full"),
+            (store(5), "store"),
+            (StoreError::NothingToKeep.into(), "store"),
+            (StoreError::Locked { what, holder: held }.into(), "locked"),
+            (Cause::Earlier { message: text() }, "earlier"),
+            (Cause::Interrupted, "interrupted"),
+            (Cause::Stuck { cause, rollback }, "unseen"),
+            (Cause::Interrupted.after(earlier), "interrupted"),
+        ];
+        for (cause, kind) in table {
+            assert_eq!(cause.kind(), kind, "{cause}");
+        }
+    }
 
     #[test]
     fn a_generation_is_given_up_only_where_it_is_at_fault() {

@@ -1,7 +1,11 @@
 //! The switch, and the targets that put it to use, step by step.
 
+use std::time::Duration;
+
 use super::{Cause, Run};
 use crate::deploy::Told;
+use crate::model::event::Event;
+use crate::model::generation::Generation;
 use crate::model::traffic::Share;
 use crate::pipeline::machine::{Deploy, State};
 
@@ -28,10 +32,11 @@ impl Run<'_> {
     }
 
     fn switch(&mut self, at: &Deploy) -> Result<(), Cause> {
-        let rollout = self.rollout.clone();
+        let (rollout, before) = (self.rollout.clone(), self.live_now());
         let switched = self.hands.store.switch(self.lock, at.generation(), at.snapshot(), rollout);
         self.reload_facts()?;
         let switched = switched?;
+        self.tell_switch(before, at.generation());
         if switched.copied {
             self.notice("this file system has no hard links: live holds copies");
         }
@@ -39,6 +44,22 @@ impl Run<'_> {
             self.notice("this file system cannot exchange directories: live was away for a moment");
         }
         Ok(())
+    }
+
+    /// What is live, as far as it is whole.
+    pub(super) fn live_now(&self) -> Option<Generation> {
+        self.hands.store.live(self.name).ok().flatten()
+    }
+
+    /// Tells that another generation is live now; nothing where it was before.
+    pub(super) fn tell_switch(&self, from: Option<Generation>, to: Generation) {
+        if let Some(fingerprint) = self.fingerprint(to).filter(|_| from != Some(to)) {
+            self.note(Event::Switched { name: self.name.clone(), from, to, fingerprint });
+        }
+    }
+
+    fn fingerprint(&self, generation: Generation) -> Option<String> {
+        Some(self.hands.store.meta(self.name, generation).ok()?.fingerprint)
     }
 
     /// Activates the targets of a step. Where there is a way back, the first failure is enough to
@@ -57,13 +78,27 @@ impl Run<'_> {
             if !self.touched.contains(label) {
                 self.touched.push(label.clone());
             }
+            let begun = self.hands.clock.monotonic();
             match target.activate(&delivery, share).await {
-                Ok(told) => self.pass_on(told),
+                Ok(told) => {
+                    self.tell_activated(label, at.generation(), begun);
+                    self.pass_on(told);
+                }
                 Err(error) if goes_back => return Err(error.into()),
                 Err(error) => first_failure = first_failure.and(Err(error.into())),
             }
         }
         first_failure
+    }
+
+    fn tell_activated(&self, target: &str, generation: Generation, begun: Duration) {
+        let (store, clock) = (&self.hands.store, &self.hands.clock);
+        // It has just been read.
+        let Ok(meta) = store.meta(self.name, generation) else { return };
+        let (name, target) = (self.name.clone(), target.to_owned());
+        let took = clock.monotonic().saturating_sub(begun);
+        let lag = clock.now().since(meta.issued_at);
+        self.note(Event::Activated { name, target, generation, took, lag });
     }
 
     /// Tells the operator what a target had to say, if it had.

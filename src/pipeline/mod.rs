@@ -26,7 +26,7 @@ mod trust;
 mod validate;
 mod verify;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -44,6 +44,7 @@ use crate::model::generation::Generation;
 use crate::model::name::{CertName, Identifier};
 use crate::model::proof::Setback;
 use crate::model::time::Clock;
+use crate::probe::cells::Cell;
 use crate::probe::revocation::Revocations;
 use crate::schedule::Exemption;
 use crate::schedule::ladder::Rung;
@@ -167,6 +168,8 @@ pub(crate) struct Run<'a> {
     pub(crate) rollout: Rollout,
     /// The targets that were told of the new generation, in that order.
     pub(crate) touched: Vec<String>,
+    /// How long handshakes took before the switch, as far as that was this run's.
+    pub(crate) took_before: HashMap<Cell, Duration>,
     /// Held while servers are changed and looked at.
     pub(crate) turn: Option<OwnedMutexGuard<()>>,
 }

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::acquire::FOR_CLEANING_UP;
 use super::solvers::Chosen;
 use super::{Cause, Run};
-use crate::acme::{Authorization, Order, PATIENCE};
+use crate::acme::{AcmeError, Authorization, Order, PATIENCE};
 use crate::model::challenge::Challenge;
 use crate::model::challenge::ChallengeKind::{self, DnsPersist01};
+use crate::model::event::Event;
 use crate::model::fault::in_full;
+use crate::model::name::Identifier;
 use crate::model::proof::{Setback, reason};
 
 /// What is proven by one type.
@@ -20,6 +23,8 @@ struct Answers {
     /// Who presents it; `None` for records that stand already.
     chosen: Option<Chosen>,
     authorizations: Vec<Authorization>,
+    /// When it was begun to be presented, by the monotonic clock.
+    begun: Duration,
 }
 
 impl Answers {
@@ -41,6 +46,7 @@ impl Run<'_> {
             _ = stop.wait_for(|stop| *stop) => Err(Cause::Interrupted),
             () = sleep_until(end) => Err(late),
         };
+        self.tell_ended(&presented, &proven);
         let taken_back = async {
             for answers in &presented {
                 self.take_back(answers).await;
@@ -78,7 +84,8 @@ impl Run<'_> {
         presented: &mut Vec<Answers>,
     ) -> Result<(), Cause> {
         while !open.is_empty() {
-            for (_, answers) in self.choose(std::mem::take(&mut open))? {
+            for (_, mut answers) in self.choose(std::mem::take(&mut open))? {
+                answers.begun = self.hands.clock.monotonic();
                 // Known before it is presented: it is to be taken back in any case.
                 presented.push(answers);
                 let answers = presented.last().expect("it was just put there");
@@ -107,6 +114,9 @@ impl Run<'_> {
     /// Leaves a type out that could not be presented; returns what is to be presented by another.
     fn next_type(&mut self, failed: Answers, cause: Cause) -> Result<Vec<Authorization>, Cause> {
         let error = in_full(&cause);
+        for authorization in &failed.authorizations {
+            self.tell_challenge(&failed, &authorization.identifier, Some(error.clone()));
+        }
         let setback = |authorization: &Authorization| {
             Setback::unspent(Some(authorization.identifier.clone()), failed.kind, error.clone())
         };
@@ -117,6 +127,28 @@ impl Run<'_> {
         }
         self.notice(format!("{told}; trying another challenge type"));
         Ok(failed.authorizations)
+    }
+
+    /// Tells what the CA made of each challenge that was presented, as far as that is known.
+    fn tell_ended(&self, presented: &[Answers], proven: &Result<(), Cause>) {
+        for answers in presented {
+            for Authorization { identifier, .. } in &answers.authorizations {
+                match proven {
+                    Ok(()) => self.tell_challenge(answers, identifier, None),
+                    Err(cause) => {
+                        if let Some(why) = said_of(cause, identifier) {
+                            self.tell_challenge(answers, identifier, Some(why));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell_challenge(&self, answers: &Answers, identifier: &Identifier, failed: Option<String>) {
+        let took = self.hands.clock.monotonic().saturating_sub(answers.begun);
+        let (name, identifier, kind) = (self.name.clone(), identifier.clone(), answers.kind);
+        self.note(Event::ChallengeEnded { name, identifier, kind, took, failed });
     }
 
     async fn take_back(&self, answers: &Answers) {
@@ -162,6 +194,21 @@ impl Run<'_> {
                 Some(chosen.ok_or(Cause::NoSolver { kind })?)
             }
         };
-        Ok(Answers { kind, chosen, authorizations: Vec::new() })
+        let begun = self.hands.clock.monotonic();
+        Ok(Answers { kind, chosen, authorizations: Vec::new(), begun })
+    }
+}
+
+/// Why a challenge was in vain; `None` where the order ended for another reason than that one.
+fn said_of(cause: &Cause, identifier: &Identifier) -> Option<String> {
+    let Cause::Acme(error) = cause else {
+        return matches!(cause, Cause::TooSlow { .. }).then(|| cause.to_string());
+    };
+    match &**error {
+        AcmeError::Unproven { failures } => {
+            let of_it = failures.iter().find(|failure| failure.identifier == *identifier);
+            of_it.map(|failure| failure.problem.to_string())
+        }
+        other => Some(in_full(other)),
     }
 }

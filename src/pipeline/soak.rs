@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::{Cause, Run};
 use crate::deploy::{Delivery, Target};
+use crate::model::event::Event;
 use crate::model::generation::Generation;
 use crate::model::time::Timestamp;
+use crate::model::traffic::Traffic;
 use crate::pipeline::machine::{Soak, State};
 use crate::probe::judge::traffic::{Thresholds, TrafficVerdict, judge_traffic};
 use crate::schedule::rollout::Step;
@@ -88,16 +90,33 @@ impl Run<'_> {
         generation: Generation,
         until: Timestamp,
     ) -> Result<Watched, Cause> {
-        let patient_until = self.hands.clock.now().plus(PATIENCE);
         let delivery = self.delivery(generation)?;
         let splits = |target: &&Arc<dyn Target>| {
             target.splits() && step.targets.iter().any(|label| label == target.label())
         };
         // No hook counts its clients.
         let targets: Vec<_> = self.wanted.targets.iter().filter(splits).cloned().collect();
+        let mut counted = None;
+        let watched = self.watch(step, &targets, &delivery, until, &mut counted).await;
+        if let Some(traffic) = counted {
+            self.note(Event::Counted { name: self.name.clone(), traffic });
+        }
+        watched
+    }
+
+    /// The same, with what the servers counted when they were asked last.
+    async fn watch(
+        &self,
+        step: &Step,
+        targets: &[Arc<dyn Target>],
+        delivery: &Delivery,
+        until: Timestamp,
+        counted: &mut Option<Traffic>,
+    ) -> Result<Watched, Cause> {
+        let patient_until = self.hands.clock.now().plus(PATIENCE);
         loop {
             let over = self.hands.clock.now() >= until;
-            match self.ask_clients(&targets, &delivery).await {
+            match self.ask_clients(targets, delivery, counted).await {
                 Ok(Clients::Content) if !step.is_whole() => return Ok(Watched::Good),
                 Ok(Clients::TooFew(told)) if over && !step.is_whole() => {
                     self.notice(format!("going on although only {told}"));
@@ -121,13 +140,16 @@ impl Run<'_> {
         &self,
         targets: &[Arc<dyn Target>],
         delivery: &Delivery,
+        counted: &mut Option<Traffic>,
     ) -> Result<Clients, Cause> {
-        let mut told = Clients::Content;
+        let (mut told, mut all) = (Clients::Content, Traffic::default());
         for target in targets {
             let Some(traffic) = target.traffic(delivery).await? else {
                 told = Clients::TooFew(format!("{} counts no handshakes", target.label()));
                 continue;
             };
+            all = all.and(traffic);
+            *counted = Some(all);
             let thresholds = self.thresholds(target.label());
             match judge_traffic(&traffic.old, &traffic.new, &thresholds) {
                 TrafficVerdict::Good { .. } => {}

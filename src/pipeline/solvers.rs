@@ -11,7 +11,7 @@ use crate::challenge::dns01::Dns01;
 use crate::challenge::http01::Standalone;
 use crate::challenge::tls_alpn01::TlsAlpn;
 use crate::challenge::webroot::Webroot;
-use crate::challenge::{Http01, Listen, Solver, SolverError};
+use crate::challenge::{Handed, Http01, Listen, Solver, SolverError};
 use crate::model::challenge::{AccountLabel, ChallengeKind, ValidationPorts};
 use crate::store::Store;
 
@@ -23,6 +23,7 @@ pub(crate) struct Solvers {
     /// Where a `serve` of this home takes answers.
     desk: PathBuf,
     store: Arc<Store>,
+    handed: Arc<Handed>,
     http01: Shared<Standalone>,
     tls_alpn01: Shared<TlsAlpn>,
     webroots: Mutex<HashMap<PathBuf, Weak<Webroot>>>,
@@ -57,10 +58,10 @@ impl Chosen {
 
 impl Solvers {
     /// Opens nothing yet.
-    pub(crate) fn new(store: Arc<Store>) -> Self {
+    pub(crate) fn new(store: Arc<Store>, handed: Arc<Handed>) -> Self {
         let desk = store.layout().desk();
         let (http01, tls_alpn01, webroots) = Default::default();
-        Self { desk, store, http01, tls_alpn01, webroots }
+        Self { desk, store, handed, http01, tls_alpn01, webroots }
     }
 
     /// The solver of `kind` as it is wanted; `None` where this build has none.
@@ -81,7 +82,8 @@ impl Solvers {
             }
             (ChallengeKind::Http01, Http01::Standalone { address, port }) => {
                 let port = or_default(*port, 80);
-                let standalone = |listen, port| Standalone::new(listen, port, self.desk.clone());
+                let standalone =
+                    |listen, port| Standalone::new(listen, port, self.desk.clone(), &self.handed);
                 let solver = shared(&self.http01, listen(*address), port, standalone);
                 let its_port = Arc::clone(&solver);
                 Ok(Some(Chosen { solver, port: Arc::new(move || its_port.port()) }))
@@ -92,7 +94,8 @@ impl Solvers {
                     Http01::Webroot(_) => None,
                 };
                 let port = or_default(wanted.tls_alpn01_port, 443);
-                let solver = shared(&self.tls_alpn01, listen(address), port, TlsAlpn::new);
+                let alone = |listen, port| TlsAlpn::new(listen, port, &self.handed);
+                let solver = shared(&self.tls_alpn01, listen(address), port, alone);
                 let its_port = Arc::clone(&solver);
                 if !Slots::exist(&wanted.targets) {
                     return Ok(Some(Chosen { solver, port: Arc::new(move || its_port.port()) }));

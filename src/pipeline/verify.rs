@@ -8,6 +8,7 @@ use super::{Cause, Run, Task};
 use crate::certificate::{Chain, Fingerprint};
 use crate::deploy::{Delivery, Target};
 use crate::model::endpoint::Endpoint;
+use crate::model::event::{Event, Sighting};
 use crate::model::generation::Generation;
 use crate::pipeline::machine::{Deploy, Progress, State, Verify};
 use crate::probe::cells::{Cell, NoCell, cells};
@@ -133,7 +134,10 @@ impl Run<'_> {
             return Ok(());
         }
         let chain = Chain::parse(&self.hands.store.read(self.name, generation)?.fullchain)?;
-        match self.hands.revocation(&chain).await {
+        let revocation = self.hands.revocation(&chain).await;
+        let (name, state) = (self.name.clone(), revocation.as_str());
+        self.note(Event::RevocationSeen { name, state });
+        match revocation {
             Revocation::Revoked { at, .. } => Err(Cause::Revoked { generation, at }),
             Revocation::Good | Revocation::Unknown(_) => Ok(()),
         }
@@ -160,12 +164,15 @@ impl Run<'_> {
 
     /// What clients see before anything is changed, by where they look.
     pub(super) async fn baseline(
-        &self,
+        &mut self,
         targets: &[Arc<dyn Target>],
         delivery: &Delivery,
     ) -> BTreeMap<String, String> {
         let places = self.places(targets.to_vec(), delivery, true).await;
         let sights = look_all(&places, LOOK, PARALLEL).await;
+        let timed = places.iter().zip(&sights);
+        let timed = timed.filter_map(|(cell, sight)| Some((cell.clone(), time_of(sight)?)));
+        self.took_before = timed.collect();
         let seen = places.iter().zip(sights).map(|(cell, sight)| {
             let (seen, trusted) = self.at_first_sight(cell, sight);
             let trust = if trusted { TRUSTED } else { PRIVATE };
@@ -237,13 +244,16 @@ impl Run<'_> {
             let sights = look_all(&cells, LOOK, PARALLEL).await;
             let sights = cells.iter().zip(sights).map(|(cell, sight)| {
                 let strict = known(wish.before, cell).is_some_and(|(_, strict)| strict);
-                self.to_seen(cell, sight, strict)
+                let took = time_of(&sight);
+                (self.to_seen(cell, sight, strict), took)
             });
             let took = self.hands.clock.monotonic().saturating_sub(begun);
             let (mut waiting, mut bad) = (Vec::new(), Vec::new());
-            for ((cell, mut looks), sight) in pending.into_iter().zip(sights) {
+            for ((cell, mut looks), (sight, shook)) in pending.into_iter().zip(sights) {
                 looks.push(sight);
-                match self.judge_place(&cell, looks, wish, took) {
+                let judged = self.judge_place(&cell, looks, wish, took);
+                self.tell_seen(&cell, generation, &judged, shook);
+                match judged {
                     Judged::Good => {}
                     Judged::Tolerated(why) => tolerated.push(format!("{cell}: {why}")),
                     Judged::Waits(looks) => waiting.push((cell, looks)),
@@ -259,6 +269,24 @@ impl Run<'_> {
             pending = waiting;
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Tells what came of looking at a place, once it is settled.
+    fn tell_seen(
+        &self,
+        cell: &Cell,
+        generation: Generation,
+        judged: &Judged,
+        took: Option<Duration>,
+    ) {
+        let problem = match judged {
+            Judged::Good => None,
+            Judged::Tolerated(why) | Judged::Bad { why, .. } => Some(why.clone()),
+            Judged::Waits(_) => return,
+        };
+        let (place, took_before) = (cell.place(), self.took_before.get(cell).copied());
+        let sighting = Sighting { place, serves: problem.is_none(), problem, took, took_before };
+        self.note(Event::Seen { name: self.name.clone(), generation, sighting });
     }
 
     /// What to think of a place by all looks at it so far. What is not right yet is given time,
@@ -303,6 +331,11 @@ enum Judged {
         why: String,
         condemns: bool,
     },
+}
+
+/// How long the handshake took.
+fn time_of(sight: &Result<Sight, LookError>) -> Option<Duration> {
+    sight.as_ref().ok().map(|sight| sight.took)
 }
 
 const TRUSTED: &str = "trusted";

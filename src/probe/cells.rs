@@ -31,6 +31,17 @@ impl fmt::Display for Cell {
     }
 }
 
+impl Cell {
+    /// The same with the name first, as in `www.example.com at 192.0.2.1:443`.
+    pub(crate) fn place(&self) -> String {
+        let scheme = match self.protocol {
+            Protocol::Tls => String::new(),
+            other => format!("{}://", other.as_str()),
+        };
+        format!("{} at {scheme}{}", self.name, self.peer)
+    }
+}
+
 /// Why a part of the matrix cannot be looked at.
 #[derive(Debug, Error)]
 pub(crate) enum NoCell {

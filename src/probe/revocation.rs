@@ -33,6 +33,17 @@ pub(crate) enum Revocation {
     Unknown(NoList),
 }
 
+impl Revocation {
+    /// The word for programs.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Revoked { .. } => "revoked",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
 /// Why a CA says it revoked; prints as RFC 5280 §5.3.1 writes it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Reason(webpki::RevocationReason);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, Validity};
 
 const SHORTEST: Duration = Duration::from_secs(60);
 /// Also how often what was left out is tried again.
@@ -35,6 +35,21 @@ pub(crate) fn attempts(failures: u32, runway: Duration) -> u32 {
         failed += 1;
     }
     failed - failures
+}
+
+/// Nobody counts on an attempt taking less: a record in the DNS alone may need so long to be seen.
+const ATTEMPT: Duration = Duration::from_secs(10 * 60);
+/// An attempt is given so many times what the last one `took`.
+const SPARE: u32 = 2;
+
+/// The last instant at which an attempt still comes in time, should it succeed: its end is to lie
+/// before that of what is served.
+///
+/// An attempt is thought to take no more than a twentieth of the life, for of a very short one
+/// nothing would be left otherwise.
+pub(crate) fn last_safe(validity: Validity, took: Option<Duration>) -> Timestamp {
+    let needed = took.map_or(ATTEMPT, |took| took.saturating_mul(SPARE).max(ATTEMPT));
+    validity.not_after.minus(needed.min(validity.lifetime() / 20))
 }
 
 /// When to try again after `failures` in a row, where the CA asked to wait until `asked`.
@@ -109,6 +124,29 @@ mod tests {
             let runway = Duration::from_secs(u64::try_from(runway).unwrap());
             let at = retry_at(failures, asked, runway, now);
             assert_eq!(at.unix() - now.unix(), waits, "{failures} {asked:?} {runway:?}");
+        }
+    }
+
+    #[test]
+    fn an_attempt_is_to_end_before_what_is_served() {
+        let minute = Duration::from_secs(60);
+        // life, took -> minutes before its end
+        let table = [
+            (160 * 60, None, 10),
+            (160 * 60, Some(0), 10),
+            (160 * 60, Some(5), 10),
+            (160 * 60, Some(6), 12),
+            (160 * 60, Some(600), 480),
+            (90 * 24 * 60, Some(600), 1200),
+            (100, None, 5),
+            (20, Some(1), 1),
+        ];
+        for (life, took, before) in table {
+            let not_before = Timestamp::from_unix(1_800_000_000);
+            let not_after = not_before.plus(minute * life).minus(Duration::from_secs(1));
+            let last =
+                last_safe(Validity { not_before, not_after }, took.map(|took| minute * took));
+            assert_eq!(not_after.since(last), minute * before, "{life} {took:?}");
         }
     }
 

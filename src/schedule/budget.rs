@@ -287,6 +287,23 @@ impl Budget {
         holdings.collect()
     }
 
+    /// What the buckets hold that are not full, and those there is only one of at this CA.
+    pub(crate) fn known(&self, now: Timestamp) -> Vec<Holding> {
+        let single = [Scope::Registrations, Scope::Orders];
+        let single: BTreeMap<Scope, Bucket> =
+            single.map(|scope| (scope, Bucket::default())).into_iter().collect();
+        let all = single.iter().filter(|(scope, _)| !self.buckets.contains_key(scope));
+        let all = all.chain(&self.buckets).filter_map(|(scope, bucket)| {
+            let rate = self.limits.rate(scope)?;
+            let left = bucket.left(rate, now);
+            let is_full = left >= rate.tokens;
+            let next_at = (!is_full).then(|| bucket.has_at(rate, left + 1));
+            let is_told = !is_full || single.contains_key(scope);
+            is_told.then(|| Holding { scope: scope.clone(), rate, left, takes: 0, next_at })
+        });
+        all.collect()
+    }
+
     /// The paused identifiers, each with the page a person must visit before the CA takes orders
     /// for it again.
     pub(crate) fn pages(&self) -> impl Iterator<Item = (&Identifier, &str)> {

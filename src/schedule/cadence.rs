@@ -13,6 +13,10 @@ const ATTEMPTS: u64 = 10;
 const MISSED: u32 = 3;
 /// … and for this long, before anybody is told.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(3600);
+/// None may be good for this many times their spacing …
+const NONE_GOOD: u32 = 4;
+/// … and for this long, before it is as bad as can be.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(6 * 3600);
 
 /// How far apart runs are: the median of the gaps between them; `runs` are in order.
 ///
@@ -66,7 +70,14 @@ pub(crate) fn too_coarse(
     (attempts < ATTEMPTS).then_some(TooCoarse::Runway { spacing, attempts })
 }
 
-/// How long nothing ran, where that is longer than is safe; `runs` are in order.
+/// How long no run may be good before somebody has to look, unless the settings say so: a quarter
+/// of a day, and longer where runs are that far apart that a few may fail; `runs` are in order.
+pub(crate) fn patience(runs: &[Timestamp]) -> Duration {
+    let of_runs = spacing(runs).unwrap_or_default().saturating_mul(NONE_GOOD);
+    of_runs.max(SHORTEST_PATIENCE)
+}
+
+/// How long nothing ran, where that is longer than is usual; `runs` are in order.
 pub(crate) fn silence(runs: &[Timestamp], now: Timestamp) -> Option<Duration> {
     let allowed = spacing(runs)?.saturating_mul(MISSED).max(SHORTEST_SILENCE);
     runs.last().map(|last| now.since(*last)).filter(|silent| *silent > allowed)
@@ -161,6 +172,16 @@ mod tests {
         ];
         for (runs, now, expected) in table {
             assert_eq!(silence(runs, at(now)), expected.map(hours), "{now}");
+        }
+    }
+
+    #[test]
+    fn patience_is_four_runs_and_six_hours_at_least() {
+        let (hourly, daily) = ([at(0), at(1), at(2)], [at(0), at(24), at(48)]);
+        let table: [(&[Timestamp], u64); 4] =
+            [(&[], 6), (&hourly, 6), (&daily, 96), (&daily[..2], 6)];
+        for (runs, expected) in table {
+            assert_eq!(patience(runs), hours(expected), "{runs:?}");
         }
     }
 

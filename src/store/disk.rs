@@ -130,8 +130,12 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
 impl dyn Disk {
     /// Writes a file in the place of another: readers see the old or the new one, whole and synced.
     pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> DiskResult<()> {
+        self.replace_for(Access { mode: 0o600, ..Access::default() }, path, bytes)
+    }
+
+    /// [`Self::replace`] for those who have this access.
+    pub(super) fn replace_for(&self, access: Access, path: &Path, bytes: &[u8]) -> DiskResult<()> {
         let temporary = layout::temporary(path);
-        let access = Access { mode: 0o600, ..Access::default() };
         let file = [NewFile { path: temporary.clone(), bytes, access }];
         let written = match self.create(&file) {
             Err(error) if error.already_exists() => {

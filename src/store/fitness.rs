@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::disk::{DiskResult, Kind, Room};
+use super::permissions::Owner;
 use super::{Store, StoreError, permissions};
 use crate::model::file;
 use crate::model::name::CertName;
@@ -18,6 +19,15 @@ pub(crate) struct Abilities {
 }
 
 impl Store {
+    /// Whose the store is; `None` where there is none yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] where anybody but root and us could have put it there.
+    pub(crate) fn owner(&self) -> Result<Option<Owner>, StoreError> {
+        let root = self.layout.store_root();
+        self.disk.look(root)?.map(|_| permissions::owner(root)).transpose()
+    }
+
     /// What is left on the file system of the store; `None` where there is no store yet.
     pub(crate) fn room(&self) -> Result<Option<Room>, StoreError> {
         let root = self.layout.store_root();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
 use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
 
 use crate::model::generation::{Generation, SnapshotId};
 use crate::model::name::CertName;
@@ -67,6 +68,32 @@ impl Label {
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A file of the history: of the year in which it was begun, and which of those; in their order.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub(crate) struct HistoryPart {
+    pub(crate) year: u16,
+    /// Counted from 1, of which the name says nothing.
+    pub(crate) number: u32,
+}
+
+impl HistoryPart {
+    fn file_name(self) -> String {
+        let Self { year, number } = self;
+        match number {
+            1 => format!("{year:04}.jsonl"),
+            _ => format!("{year:04}-{number}.jsonl"),
+        }
+    }
+
+    /// Reads back a file name of the history, and nothing else.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let stem = text.strip_suffix(".jsonl")?;
+        let (year, number) = stem.split_once('-').unwrap_or((stem, "1"));
+        let part = Self { year: year.parse().ok()?, number: number.parse().ok()? };
+        (part.number > 0 && part.file_name() == text).then_some(part)
     }
 }
 
@@ -210,8 +237,36 @@ impl Layout {
         self.state_dir().join("runs")
     }
 
+    /// Who was told of what.
+    pub(crate) fn alerts(&self) -> PathBuf {
+        self.state_dir().join("alerts")
+    }
+
+    /// A message while a program reads it; in no way a certificate's state.
+    pub(crate) fn message(&self, receiver: &Label) -> PathBuf {
+        self.state_dir().join(format!(".alert-{receiver}"))
+    }
+
+    /// What was counted of all runs.
+    pub(crate) fn tally(&self) -> PathBuf {
+        self.state_dir().join("tally")
+    }
+
     pub(crate) fn ledger(&self) -> PathBuf {
         self.state_dir().join("ledger")
+    }
+
+    pub(crate) fn history_dir(&self) -> PathBuf {
+        self.state_dir().join("history")
+    }
+
+    pub(crate) fn history(&self, part: HistoryPart) -> PathBuf {
+        self.history_dir().join(part.file_name())
+    }
+
+    /// The newest record of the history that is known to be written.
+    pub(crate) fn history_head(&self) -> PathBuf {
+        self.history_dir().join("head")
     }
 
     /// The socket at which a `serve` of this home takes answers to challenges.
@@ -255,6 +310,18 @@ impl Layout {
 
     pub(crate) fn desk_lock(&self) -> PathBuf {
         self.locks_dir().join(".serve")
+    }
+
+    pub(crate) fn alerts_lock(&self) -> PathBuf {
+        self.locks_dir().join(".alerts")
+    }
+
+    pub(crate) fn tally_lock(&self) -> PathBuf {
+        self.locks_dir().join(".tally")
+    }
+
+    pub(crate) fn history_lock(&self) -> PathBuf {
+        self.locks_dir().join(".history")
     }
 
     pub(crate) fn ledger_lock(&self) -> PathBuf {
@@ -312,6 +379,18 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_the_history_are_in_order_and_read_back_strictly() {
+        let names = ["0007.jsonl", "2026.jsonl", "2026-2.jsonl", "2026-10.jsonl", "2027.jsonl"];
+        let parts = names.map(|name| HistoryPart::parse(name).unwrap());
+        assert!(parts.is_sorted());
+        assert_eq!(parts.map(HistoryPart::file_name), names);
+        for bad in ["", "2026", "26.jsonl", "2026-1.jsonl", "2026-0.jsonl", "2026-+2.jsonl", "head"]
+        {
+            assert_eq!(HistoryPart::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn labels_are_safe_file_names() {
         let long = "a".repeat(129);
         for bad in ["", "..", ".a", "-a", "a/b", "A", "a\n", "ä", &long] {
@@ -333,8 +412,8 @@ mod tests {
                 let moved = [layout.live_next(&name), layout.live_old(&name), layout.snapshot_next(&name)];
                 own.into_iter().chain(temporaries).chain(moved).collect::<Vec<_>>()
             };
-            let shared = [layout.index(), layout.ledger(), layout.desk()];
-            let locks = [layout.index_lock(), layout.ledger_lock(), layout.desk_lock()];
+            let shared = [layout.index(), layout.ledger(), layout.desk(), layout.tally(), layout.alerts()];
+            let locks = [layout.index_lock(), layout.ledger_lock(), layout.desk_lock(), layout.tally_lock(), layout.alerts_lock()];
             let mut theirs = paths(&b);
             theirs.extend(shared.iter().map(|path| temporary(path)));
             theirs.extend(shared.into_iter().chain(locks));

@@ -9,11 +9,14 @@
 //! Everything here blocks: async callers go through `spawn_blocking`. Calls that change a
 //! certificate take its [`lock::Lock`] as proof. The process is expected to run under umask 077.
 
+pub(crate) mod alerts;
 pub(crate) mod archive;
 #[cfg(test)]
 mod crashing;
 pub(crate) mod disk;
 pub(crate) mod fitness;
+mod handout;
+pub(crate) mod history;
 pub(crate) mod index;
 pub(crate) mod journal;
 pub(crate) mod layout;
@@ -27,6 +30,7 @@ pub(crate) mod recover;
 pub(crate) mod runs;
 mod sealed;
 pub(crate) mod snapshot;
+mod tally;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -44,6 +48,7 @@ use crate::model::time::Timestamp;
 use disk::{Disk, DiskError, DiskResult};
 use layout::{HookKind, Label, Layout};
 use lock::{AccountLock, Lock};
+pub(crate) use permissions::Owner;
 use sealed::Broken;
 
 /// Why the store could not do what was asked.
@@ -73,6 +78,16 @@ pub(crate) enum StoreError {
 }
 
 impl StoreError {
+    /// The word by which it is counted.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Full { .. } => "store_full",
+            Self::Disk(error) if error.is_full() => "store_full",
+            Self::Locked { .. } => "locked",
+            _ => "store",
+        }
+    }
+
     pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Disk(_) | Self::Export(_) | Self::Full { .. } | Self::Locked { .. } => {

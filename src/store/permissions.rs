@@ -18,21 +18,48 @@ const MOST_LINKS: usize = 40;
 /// Every directory must belong to root or to us and be writable for its owner alone; above `dir` a
 /// sticky one such as `/tmp` will do. Symbolic links are followed when they belong to root or us.
 pub(super) fn check_way(dir: &Path) -> Result<(), StoreError> {
-    walk(dir, true)
+    walk(dir, judge).map(drop)
 }
 
 /// Checks the way to a directory in which one of ours is yet to be made: it may be a sticky one.
 pub(super) fn check_way_above(dir: &Path) -> Result<(), StoreError> {
-    walk(dir, false)
+    walk(dir, |facts, shown, _| judge(facts, shown, false)).map(drop)
 }
 
-fn walk(dir: &Path, ends_with_ours: bool) -> Result<(), StoreError> {
+/// Whose a directory is.
+///
+/// # Errors
+/// [`StoreError::Refused`] where anybody but root and us could have put it there: nothing above it
+/// may be sticky either.
+pub(super) fn owner(dir: &Path) -> Result<Owner, StoreError> {
+    let above = |facts: &Stat, shown: &Path, last| match last {
+        true => Ok(()),
+        false => judge(facts, shown, true),
+    };
+    let facts = walk(dir, above)?;
+    Ok(Owner { user: facts.st_uid, group: facts.st_gid })
+}
+
+/// A user and a group, by their numbers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Owner {
+    pub(crate) user: u32,
+    pub(crate) group: u32,
+}
+
+/// How a directory on the way is judged; `last` where it is what the way leads to.
+trait Judge: Fn(&Stat, &Path, bool) -> Result<(), StoreError> {}
+
+impl<F: Fn(&Stat, &Path, bool) -> Result<(), StoreError>> Judge for F {}
+
+/// What the way leads to, if all on it was judged good.
+fn walk(dir: &Path, judge: impl Judge) -> Result<Stat, StoreError> {
     let whole = std::path::absolute(dir).map_err(|error| DiskError::new(Act::Look, dir, error))?;
-    let mut way = Way::from_root()?;
+    let mut way = Way::from_root(&judge)?;
     let mut steps = steps_of(&whole);
     let mut links = 0;
     while let Some(step) = steps.pop() {
-        let Some(target) = way.go(&step, ends_with_ours && steps.is_empty())? else { continue };
+        let Some(target) = way.go(&step, steps.is_empty(), &judge)? else { continue };
         links += 1;
         if links > MOST_LINKS {
             return Err(refuse(
@@ -42,11 +69,11 @@ fn walk(dir: &Path, ends_with_ours: bool) -> Result<(), StoreError> {
             ));
         }
         if target.is_absolute() {
-            way = Way::from_root()?;
+            way = Way::from_root(&judge)?;
         }
         steps.extend(steps_of(&target));
     }
-    Ok(())
+    stat(&way.at, &way.shown)
 }
 
 /// The steps of a path, the first one last.
@@ -65,7 +92,7 @@ struct Way {
 }
 
 impl Way {
-    fn from_root() -> Result<Self, StoreError> {
+    fn from_root(judge: &impl Judge) -> Result<Self, StoreError> {
         let shown = PathBuf::from("/");
         let at = open_step(CWD, &shown, &shown)?;
         judge(&stat(&at, &shown)?, &shown, false)?;
@@ -73,7 +100,12 @@ impl Way {
     }
 
     /// Goes one step, or says where a symbolic link leads.
-    fn go(&mut self, step: &OsString, last: bool) -> Result<Option<PathBuf>, StoreError> {
+    fn go(
+        &mut self,
+        step: &OsString,
+        last: bool,
+        judge: &impl Judge,
+    ) -> Result<Option<PathBuf>, StoreError> {
         let shown = if step == ".." {
             self.shown.parent().unwrap_or(&self.shown).to_owned()
         } else {
@@ -194,6 +226,23 @@ mod tests {
             let below = dir.join("below");
             make(&below, 0o700);
             assert_eq!(check_way(&below).is_ok(), good || name == "sticky", "below {name}");
+        }
+    }
+
+    #[test]
+    fn an_owner_is_who_nobody_else_could_have_named() {
+        let ours = rustix::process::geteuid().as_raw();
+        assert_eq!(owner(Path::new("/usr")).unwrap().user, 0);
+        // Above a temporary directory there is a sticky one.
+        let home = tempfile::tempdir().unwrap();
+        let sticky = home.path().join("sticky");
+        make(&sticky, 0o1777);
+        make(&sticky.join("below"), 0o700);
+        assert!(owner(&sticky.join("below")).is_err());
+        // Here only what is above it counts.
+        let target = Path::new(env!("CARGO_MANIFEST_DIR"));
+        if let Ok(owner) = owner(target) {
+            assert!([0, ours].contains(&owner.user));
         }
     }
 

@@ -53,6 +53,13 @@ impl Agent {
         self
     }
 
+    /// Lives in a new directory below that one, which belongs to this user. Only root can give it.
+    pub fn living_below(self, folder: &Path, user: u32) -> Self {
+        let home = tempfile::tempdir_in(folder).unwrap();
+        std::os::unix::fs::chown(home.path(), Some(user), Some(user)).unwrap();
+        Self { home, ..self }
+    }
+
     /// Goes by that clock on every call.
     pub fn by(mut self, clock: &Clock) -> Self {
         self.clock = Some(clock.clone());
@@ -111,6 +118,17 @@ impl Agent {
     pub fn facts(&self, name: &str) -> Value {
         serde_json::from_str::<Value>(&self.read(&format!("state/{name}.json"))).unwrap()["body"]
             .take()
+    }
+
+    /// What was counted of all runs.
+    pub fn tally(&self) -> Value {
+        let text = self.read("state/tally");
+        let mut lines = text.lines().skip(1);
+        let mut counts: Value = serde_json::from_str(lines.next().unwrap()).unwrap();
+        for (name, observed) in lines.map(|line| line.split_once(' ').unwrap()) {
+            counts["certificates"][name] = serde_json::from_str(observed).unwrap();
+        }
+        counts
     }
 
     /// Every file of the home but locks and state, with its content: what a refusal may not touch.

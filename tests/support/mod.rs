@@ -1,6 +1,7 @@
 //! Starts the real things and ends them: the agent, CAs, servers, programs.
 
 pub mod agent;
+pub mod browser;
 pub mod ca;
 #[cfg(target_arch = "x86_64")]
 pub mod changes;
@@ -10,11 +11,15 @@ pub mod haproxy;
 pub mod home;
 pub mod hostile;
 pub mod knot;
+pub mod machine;
 pub mod mount;
 pub mod named;
 pub mod network;
 pub mod nginx;
+pub mod package;
 pub mod pebble;
+pub mod prometheus;
+pub mod receiver;
 pub mod reload;
 pub mod tls;
 pub mod tools;

@@ -16,7 +16,7 @@ pub struct Door(u32);
 /// A network namespace with a resolv.conf of its own. It lasts as long as its keeper.
 pub struct Network {
     keeper: Running,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Network {
@@ -49,11 +49,21 @@ impl Network {
             tools::cannot_run("this kernel does not allow a network of its own");
             return None;
         }
-        Some(Self { keeper, _folder: folder })
+        Some(Self { keeper, folder })
     }
 
     pub fn door(&self) -> Door {
         Door(self.keeper.0.id())
+    }
+
+    /// The text of its resolv.conf.
+    pub fn resolv_conf(&self) -> String {
+        fs::read_to_string(self.folder.path().join("resolv.conf")).unwrap()
+    }
+
+    /// The same command in this network, with the mounts of outside.
+    pub fn command_outside(&self, command: &Command) -> Command {
+        self.door().enter(command, &["--net"])
     }
 
     /// The same command in this network.
@@ -72,8 +82,12 @@ impl Network {
 impl Door {
     /// The same command in that network.
     pub fn command(self, command: &Command) -> Command {
+        self.enter(command, &["--net", "--mount"])
+    }
+
+    fn enter(self, command: &Command, spaces: &[&str]) -> Command {
         let mut inside = within("nsenter", command);
-        inside.args(["--net", "--mount", "--target", &self.0.to_string(), "--"]);
+        inside.args(spaces).args(["--target", &self.0.to_string(), "--"]);
         inside.arg(command.get_program()).args(command.get_args());
         inside
     }

@@ -29,9 +29,22 @@ pub struct Settings {
     pub eab_required: bool,
     /// Where it looks for answers to http-01 and tls-alpn-01; at free ports unless it is said.
     pub ports: Option<[u16; 2]>,
+    /// Whether it also has the profile `minute`, of 60 seconds. An order that names none gets any.
+    pub minute: bool,
 }
 
 impl Settings {
+    fn profiles(&self) -> Value {
+        let mut profiles = json!({
+            "default": { "description": "90 days", "validityPeriod": 7_776_000 },
+            "shortlived": { "description": "160 hours", "validityPeriod": 576_000 },
+        });
+        if self.minute {
+            profiles["minute"] = json!({ "description": "60 seconds", "validityPeriod": 60 });
+        }
+        profiles
+    }
+
     /// Puts into Pebble's environment what it does not read from its file.
     fn apply(&self, pebble: &mut Command) {
         pebble.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_AUTHZREUSE", "0");
@@ -97,10 +110,7 @@ impl Pebble {
             "externalAccountMACKeys": { EAB.0: EAB.1 },
             "retryAfter": { "authz": 3, "order": 5 },
             "keyAlgorithm": "ecdsa",
-            "profiles": {
-                "default": { "description": "90 days", "validityPeriod": 7_776_000 },
-                "shortlived": { "description": "160 hours", "validityPeriod": 576_000 },
-            },
+            "profiles": settings.profiles(),
         }});
         let config = write("config.json", config.to_string());
         let door = place.as_ref().map(|(door, _)| *door);
@@ -215,13 +225,23 @@ fn inside(door: Option<Door>, command: Command) -> Command {
     }
 }
 
-/// A DNS server for which every name lies on loopback.
+/// The DNS server of a network, for which every name lies on loopback.
+pub fn dns_in(network: &Network) -> Running {
+    let [control] = free_ports();
+    network.start(&dns("127.0.0.1:53", control))
+}
+
 fn start_dns(listen: &str, control: u16) -> Running {
+    spawn(&mut dns(listen, control), Stdio::null())
+}
+
+/// A DNS server for which every name lies on loopback.
+fn dns(listen: &str, control: u16) -> Command {
     let mut server = Command::new(tools::find("pebble-challtestsrv").unwrap());
     server.args(["-dnsserver", listen, "-management", &format!("127.0.0.1:{control}")]);
     server.args(["-http01=", "-https01=", "-tlsalpn01=", "-doh="]);
     server.args(["-defaultIPv4=127.0.0.1", "-defaultIPv6="]);
-    spawn(&mut server, Stdio::null())
+    server
 }
 
 fn spawn(command: &mut Command, log: impl Into<Stdio>) -> Running {

@@ -26,14 +26,14 @@ const MOST_RUNS: usize = 64;
 const MOST_ANSWERS: usize = 10_000;
 
 /// The socket, open; dropping it closes and removes it.
-pub(super) struct Desk {
+pub(in crate::challenge) struct Desk {
     listener: UnixListener,
     path: PathBuf,
 }
 
 impl Desk {
     /// Opens it in the place of one whose owner is gone; for us alone.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(in crate::challenge) fn open(path: &Path) -> io::Result<Self> {
         match unlink(path) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno.into()),
@@ -44,7 +44,7 @@ impl Desk {
     }
 
     /// Takes answers for as long as it is polled.
-    pub(super) async fn attend(
+    pub(in crate::challenge) async fn attend(
         &self,
         addresses: &[SocketAddr],
         pending: &Arc<Pending<KeyAuthorization>>,

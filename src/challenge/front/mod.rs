@@ -32,10 +32,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::handed::addresses;
 use super::http01::{FOLDER, respond};
 use super::listener::{Pending, bind_after};
 use super::visitors::Visitors;
-use super::{Listen, PortHolder, SolverError};
+use super::{Handed, Listen, PortHolder, SolverError};
 use crate::model::challenge::KeyAuthorization;
 use desk::Desk;
 use passage::{Answer, Passage};
@@ -101,20 +102,17 @@ impl Front {
     /// Opens the ports, then the desk at the path `desk`; what is there is replaced.
     ///
     /// The caller holds the lock that makes the desk its own. `[::]` is every address, IPv6 and
-    /// IPv4. A run of this program that has a port is waited for.
+    /// IPv4. Where sockets for an address were handed over, nothing is bound; a run of this program
+    /// that has a port is waited for.
     pub(crate) async fn open(
         listen: &[SocketAddr],
         upstream: Upstream,
         desk: &Path,
+        handed: &Handed,
     ) -> Result<Self, FrontError> {
-        let mut sockets = Vec::new();
-        for address in listen {
-            let everywhere = address.is_ipv6() && address.ip().is_unspecified();
-            let place = if everywhere { Listen::Everywhere } else { Listen::At(address.ip()) };
-            sockets.extend(bind_after(place, address.port(), PATIENCE).await?);
-        }
-        let addresses: Vec<_> =
-            sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+        let sockets = sockets(listen, handed).await?;
+        let reached = |socket: &TcpListener| Some(addresses(socket.local_addr().ok()?, socket));
+        let addresses: Vec<_> = sockets.iter().filter_map(reached).flatten().collect();
         // A name that cannot be looked up now may be known when it is needed.
         let targets = upstream.lookup().await.unwrap_or_default();
         if targets.iter().any(|target| addresses.iter().any(|own| is_at(*own, *target))) {
@@ -151,6 +149,23 @@ impl Front {
         // Whoever is not done by then would keep us for ever.
         let _ = timeout(GRACE, visits.ended()).await;
     }
+}
+
+/// What listens at these addresses.
+async fn sockets(listen: &[SocketAddr], handed: &Handed) -> Result<Vec<TcpListener>, SolverError> {
+    let (mut sockets, mut given) = (Vec::new(), None);
+    for address in listen {
+        let everywhere = address.is_ipv6() && address.ip().is_unspecified();
+        let place = if everywhere { Listen::Everywhere } else { Listen::At(address.ip()) };
+        match handed.http(place, address.port()) {
+            Some(listener) => given = Some(listener),
+            None => sockets.extend(bind_after(place, address.port(), PATIENCE).await?),
+        }
+    }
+    if let Some(listener) = given {
+        sockets.extend(listener.given().map_err(SolverError::Handed)?);
+    }
+    Ok(sockets)
 }
 
 /// Whether what listens at `own` is reached at `target`.

@@ -1,12 +1,15 @@
 //! What the room promises, tried on a real file system.
 
+mod alerts;
 mod crash;
 mod faults;
 mod fitness;
+mod history;
 mod index;
 mod ledger;
 mod records;
 mod runs;
+mod tally;
 mod verbs;
 
 use std::path::{Path, PathBuf};

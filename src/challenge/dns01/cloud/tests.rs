@@ -127,6 +127,9 @@ fn the_manual_lists_what_is_wanted() {
             table += "One value at a name: no wildcard beside its base name.\n";
         }
     }
+    // Where its lines are broken is the manual's affair.
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let page = include_str!("../../../../man/acmeagent-dns.7");
-    assert!(page.contains(&table), "put this into man/acmeagent-dns.7:\n{table}");
+    let is_there = words(page).contains(&words(&table));
+    assert!(is_there, "put this into man/acmeagent-dns.7:\n{table}");
 }
