@@ -124,7 +124,8 @@ fn notes(one: &Prospect, now: Timestamp) -> Vec<Note> {
     }
     if let Some(last) = one.rollbacks.iter().max() {
         let times = counted(one.rollbacks.len(), "rollout");
-        let why = one.generations.iter().rev().find_map(|held| held.fate.as_ref());
+        let mut fates = one.generations.iter().rev().filter_map(|held| held.fate.as_ref());
+        let why = fates.find(|(kind, _)| kind == "rolled_back");
         let why = why.map(|(_, why)| format!(" ({})", plain(why))).unwrap_or_default();
         notes.push(note("undone", &format!("{times} in 24 h{why}, the last"), Some(*last)));
     }
