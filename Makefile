@@ -8,6 +8,8 @@
 
 CARGO ?= cargo
 CANNOT_RUN := target/cannot-run.txt
+# Tests that boot a system of their own: after the others, some of which go by the clock.
+MACHINES := packaging:: nonroot::machine::
 
 # What `make tools` installs for the tests alone.
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
@@ -58,7 +60,8 @@ test: tools
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps -p acmeagent-reload
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked -- $(MACHINES:%=--skip %)
+	$(CARGO) test --locked --test integration -- $(MACHINES)
 	@if [ -s $(CANNOT_RUN) ]; then echo "could not run here:"; sort -u $(CANNOT_RUN); fi
 
 # What is shipped is what is measured. Without Go there is no lego to compare with.

@@ -123,7 +123,7 @@ fn two_servers_take_it_both_or_not_at_all() {
     trial.site.at_once();
     trial.configure("    ssl_ciphers DEFAULT@SECLEVEL=3;\n");
     trial.site.edit(|settings| settings.replace("p256", "rsa2048"));
-    let file = haproxy.file_number();
+    let (file, _held) = (haproxy.file_number(), haproxy.file_held());
     let (ran, _) = timed("one of two refuses", || trial.site.agent.run(&["renew"]));
     let _ = tells_all(ran.exits(6), 1).says(&["web: it refuses", "key too small"]);
     assert_ne!(haproxy.file_number(), file, "HAProxy had taken it, and was given the old one");

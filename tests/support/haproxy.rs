@@ -50,6 +50,11 @@ impl Haproxy {
         fs::metadata(self.folder.path().join("site.pem")).unwrap().ino()
     }
 
+    /// While this lives no other file gets that number.
+    pub fn file_held(&self) -> fs::File {
+        fs::File::open(self.folder.path().join("site.pem")).unwrap()
+    }
+
     pub fn pid(&self) -> u32 {
         self.process.0.id()
     }
