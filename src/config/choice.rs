@@ -31,6 +31,25 @@ impl ChoiceError {
     }
 }
 
+/// How the path of an argument is read.
+pub(super) type PathReader<'a> = &'a dyn Fn(&str) -> Result<AbsolutePath, ChoiceError>;
+
+/// Takes `WORD` or `WORD:ARGUMENT` apart, as targets and DNS providers are written in one line.
+pub(super) fn short_form<'a>(
+    text: &'a str,
+    what: &'static str,
+) -> Result<(&'a str, Option<&'a str>), ChoiceError> {
+    const LONGEST: usize = 500;
+    if text.len() > LONGEST || text.chars().any(char::is_control) {
+        let why = format!("up to {LONGEST} characters, none of control, are allowed");
+        return Err(ChoiceError::new(text, what, why));
+    }
+    Ok(match text.split_once(':') {
+        Some((word, argument)) => (word, Some(argument.trim())),
+        None => (text, None),
+    })
+}
+
 /// Reads what the operator calls something: 1 to 64 characters of `a-z 0-9 . - _` that begin with a
 /// letter or digit.
 pub(super) fn word(text: &str, what: &'static str) -> Result<String, ChoiceError> {

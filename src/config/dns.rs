@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::choice::{self, AbsolutePath, ChoiceError};
+use super::choice::{self, AbsolutePath, ChoiceError, PathReader, short_form};
 use super::reader::{ConfigError, Section};
 use crate::challenge::dns01::cloud::Company;
 use crate::challenge::dns01::{Kind, Script};
@@ -87,8 +87,6 @@ impl DnsSettings {
 }
 
 impl DnsChoice {
-    const LONGEST: usize = 500;
-
     /// Reads what stands in a settings file, where paths are absolute.
     pub(crate) fn parse(text: &str) -> Result<Self, ChoiceError> {
         Self::read(text, &AbsolutePath::parse)
@@ -109,14 +107,7 @@ impl DnsChoice {
 
     fn read(text: &str, path: PathReader<'_>) -> Result<Self, ChoiceError> {
         let refuse = |why: String| Err(ChoiceError::new(text, "DNS provider", why));
-        if text.len() > Self::LONGEST || text.chars().any(char::is_control) {
-            let longest = Self::LONGEST;
-            return refuse(format!("up to {longest} characters, none of control, are allowed"));
-        }
-        let (word, argument) = match text.split_once(':') {
-            Some((word, argument)) => (word, Some(argument.trim())),
-            None => (text, None),
-        };
+        let (word, argument) = short_form(text, "DNS provider")?;
         match (Word::find(word), argument) {
             (None, None) => name(text).map(Self::Named),
             (None, Some(_)) => refuse(Word::unknown(word)),
@@ -135,9 +126,6 @@ impl DnsChoice {
         }
     }
 }
-
-/// How the path of an argument is read.
-type PathReader<'a> = &'a dyn Fn(&str) -> Result<AbsolutePath, ChoiceError>;
 
 impl Word {
     const OWN: [Self; 7] = [

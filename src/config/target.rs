@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::choice::{self, AbsolutePath, ChoiceError};
+use super::choice::{self, AbsolutePath, ChoiceError, PathReader, short_form};
 use super::keys;
 use crate::hook::Hook;
 use crate::hook::command::Command;
@@ -146,8 +146,6 @@ pub(crate) enum TargetChoice {
 }
 
 impl TargetChoice {
-    const LONGEST: usize = 500;
-
     /// Reads what stands in a settings file, where paths are absolute.
     pub(crate) fn parse(text: &str) -> Result<Self, ChoiceError> {
         Self::read(text, &AbsolutePath::parse)
@@ -167,14 +165,7 @@ impl TargetChoice {
 
     fn read(text: &str, path: PathReader<'_>) -> Result<Self, ChoiceError> {
         let refuse = |why: String| Err(ChoiceError::new(text, "target", why));
-        if text.len() > Self::LONGEST || text.chars().any(char::is_control) {
-            let longest = Self::LONGEST;
-            return refuse(format!("up to {longest} characters, none of control, are allowed"));
-        }
-        let (word, argument) = match text.split_once(':') {
-            Some((word, argument)) => (word, Some(argument.trim())),
-            None => (text, None),
-        };
+        let (word, argument) = short_form(text, "target")?;
         match (Kind::find(word), argument) {
             (None, None) => name(text).map(Self::Named),
             (None, Some(_)) => refuse(Kind::unknown(word)),
@@ -192,9 +183,6 @@ impl TargetChoice {
         }
     }
 }
-
-/// How the path of an argument is read.
-type PathReader<'a> = &'a dyn Fn(&str) -> Result<AbsolutePath, ChoiceError>;
 
 impl TargetKind {
     fn short(kind: Kind, argument: &str, path: PathReader<'_>) -> Result<Self, ChoiceError> {
