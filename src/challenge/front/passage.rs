@@ -33,6 +33,8 @@ pub(super) type Answer = Response<Either<Incoming, Full<Bytes>>>;
 const CONNECT: Duration = Duration::from_secs(5);
 /// For the application to begin its answer, once it has all of the request.
 const THINK: Duration = Duration::from_secs(120);
+/// How often it is looked whether an answer can still come.
+const GLANCE: Duration = Duration::from_secs(1);
 /// For the application to ask for a body that was announced; not all do (RFC 9110 §10.1.1).
 const ASK: Duration = Duration::from_secs(1);
 /// What the head of a response may take.
@@ -120,14 +122,20 @@ impl Passage {
     ) -> Result<Response<Incoming>, Failed> {
         let sender = self.sender.as_mut().ok_or(Failed::Unreachable)?;
         let mut sending = pin!(sender.send_request(request));
-        loop {
-            let before = moved.load(Ordering::Relaxed);
-            match timeout(THINK, sending.as_mut()).await {
-                Ok(sent) => return sent.map_err(Failed::Broken),
-                Err(_) if moved.load(Ordering::Relaxed) == before => break,
-                // A long upload is under way.
-                Err(_) => {}
+        let (mut before, mut still) = (moved.load(Ordering::Relaxed), Duration::ZERO);
+        while still < THINK {
+            if let Ok(sent) = timeout(GLANCE, sending.as_mut()).await {
+                return sent.map_err(Failed::Broken);
             }
+            // A request that meets the end of the connection can be left lying in between, heard by
+            // nobody: it comes back when the sender goes.
+            if self.sender.as_ref().is_some_and(SendRequest::is_closed) {
+                self.sender = None;
+            }
+            let now = moved.load(Ordering::Relaxed);
+            // Or a long upload is under way.
+            still = if now == before { still + GLANCE } else { Duration::ZERO };
+            before = now;
         }
         // What may still come is nobody's answer any more.
         self.sender = None;
