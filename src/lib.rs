@@ -120,6 +120,10 @@ mod probe;
 mod schedule;
 mod store;
 
+#[cfg(test)]
+#[path = "../tests/support/ports.rs"]
+mod ports;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 

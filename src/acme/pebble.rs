@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::{AccountFile, Endpoint, Registration, Session};
 use crate::model::challenge::{Challenge, ChallengeKind};
 use crate::model::time::{Clock, Timestamp};
+use crate::ports::free_ports;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -136,7 +136,7 @@ impl Pebble {
     }
 
     async fn attempt(settings: &Settings) -> Option<Self> {
-        let [listen, manage, http01, dns, challenges] = ports();
+        let [listen, manage, http01, dns, challenges] = free_ports();
         let directory = tempfile::tempdir().unwrap();
         let (certificate, key) = loopback_certificate();
         let certificate_file = write(&directory, &certificate);
@@ -237,11 +237,6 @@ impl Pebble {
         let response = self.http.post(url).json(body).send().await.unwrap();
         assert!(response.status().is_success(), "{url}: {}", response.status());
     }
-}
-
-fn ports() -> [u16; 5] {
-    let listeners = [(); 5].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
 fn write(directory: &TempDir, content: &str) -> String {

@@ -411,7 +411,7 @@ mod tests {
     #[tokio::test]
     async fn one_port_serves_a_second_time() {
         let one = challenge("http-01", "a.example", "one");
-        let port = std::net::TcpListener::bind((V4, 0)).unwrap().local_addr().unwrap().port();
+        let [port] = crate::ports::free_ports();
         let listener = Listener::new(Source::Bind(Listen::At(V4), port), echo);
         for answer in 1..4 {
             listener.add(&one, answer).await.unwrap();

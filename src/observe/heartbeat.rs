@@ -129,12 +129,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_said_of_a_failure_tells_no_secret() {
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let closed = listener.local_addr().unwrap();
-        drop(listener);
+        let [nobody] = crate::ports::free_ports();
         for (url, says) in [
             (
-                format!("http://{closed}/secret"),
+                format!("http://127.0.0.1:{nobody}/secret"),
                 "127.0.0.1 could not be reached: Connection refused",
             ),
             ("http://secret.invalid:0/secret".to_owned(), "secret.invalid could not be reached: "),

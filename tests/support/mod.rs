@@ -18,42 +18,27 @@ pub mod network;
 pub mod nginx;
 pub mod package;
 pub mod pebble;
+mod ports;
 pub mod prometheus;
 pub mod receiver;
 pub mod reload;
 pub mod tls;
 pub mod tools;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Output};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use agent::Ran;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+pub(crate) use ports::free_ports;
 
 /// How long anything may take before a test gives up on it.
-pub const DEADLINE: Duration = Duration::from_secs(30);
-
-/// Ports the kernel says are free on loopback. No port is given twice: tests run side by side, and
-/// one may not have bound its port yet when another asks.
-pub fn free_ports<const N: usize>() -> [u16; N] {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-    [(); N].map(|()| {
-        let mut ports = std::iter::repeat_with(|| {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            listener.local_addr().unwrap().port()
-        });
-        ports.find(|port| given.insert(*port)).expect("the iterator is endless")
-    })
-}
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Waits until `holds`, or fails the test with what was waited for.
 #[track_caller]

@@ -81,7 +81,6 @@ impl Zone for HttpReq {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
     use std::sync::{Arc, Mutex};
 
     use axum::extract::State;
@@ -188,8 +187,8 @@ mod tests {
         for bad in ["username = \"u\"", "password = \"p\"", "HTTPREQ_USERNAME = \"u\""] {
             assert!(HttpReq::new("httpreq:x", &server.url, &credentials(bad)).is_err(), "{bad}");
         }
-        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let url = Url::parse(&format!("http://{nobody}/")).unwrap();
+        let [nobody] = crate::ports::free_ports();
+        let url = Url::parse(&format!("http://127.0.0.1:{nobody}/")).unwrap();
         let zone = HttpReq::new("httpreq:x", &url, &Credentials::default()).unwrap();
         let error = zone.check("example.com").await.unwrap_err();
         assert!(matches!(error, DnsError::Unreachable { .. }), "{error}");

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 use super::*;
 use crate::certificate::Fingerprint;
 use crate::deploy::conformance::{Bed, Rack, conforms, leaf_at};
+use crate::ports::free_ports;
 
 /// A HAProxy in the foreground that serves bundles, ended with the test.
 struct Server {
@@ -30,7 +31,8 @@ impl Server {
         let room = rack.room("haproxy");
         // Somebody else may take a port before HAProxy does; then another one is tried.
         for _ in 0..5 {
-            let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+            let [port] = free_ports();
+            let port = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             fs::write(room.join("cfg"), configuration(&room, port, files, global)).unwrap();
             if let Some(process) = launch(&room) {
                 return Self { room, at: port, process };
@@ -382,7 +384,8 @@ async fn a_socket_on_loopback_will_do() {
     let rack = Rack::new(&["a.example"]);
     let file = rack.room("haproxy").join("site.pem");
     bundle(&rack.old, &file);
-    let at = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let [port] = free_ports();
+    let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let server = Server::start(&rack, &[&file], &format!("stats socket {at} level admin"));
     rack.switch(&rack.new);
     let socket = SocketAddress::Loopback(at);

@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use super::*;
 use crate::certificate::Fingerprint;
 use crate::deploy::conformance::{Bed, Rack, conforms, leaf_at};
+use crate::ports::free_ports;
 
 const NAMES: [&str; 2] = ["a.example", "b.example"];
 /// Nobody in particular.
@@ -32,7 +33,7 @@ impl Server {
     fn new(rack: &Rack) -> Self {
         let room = rack.room("nginx");
         fs::create_dir_all(room.join("extra")).unwrap();
-        let port = free_port();
+        let [port] = free_ports();
         let (at, live) = (room.display(), rack.old.live_dir.display());
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .iter()
@@ -123,10 +124,6 @@ impl Bed for Server {
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
-
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
@@ -172,7 +169,7 @@ async fn asked(target: &Nginx, delivery: &Delivery) -> Vec<(SocketAddr, String)>
 async fn endpoints_show_what_nginx_really_serves() {
     let (rack, others) = (Rack::new(&NAMES), Rack::new(&["b.example"]));
     let mut server = Server::new(&rack);
-    let port = free_port();
+    let [port] = free_ports();
     let certificate = |rack: &Rack| {
         let live = rack.old.live_dir.display();
         format!("ssl_certificate {live}/fullchain.pem; ssl_certificate_key {live}/privkey.pem;")

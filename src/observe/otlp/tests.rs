@@ -108,9 +108,8 @@ fn counts_are_cumulative_since_the_tally_began() {
 #[tokio::test]
 async fn whoever_does_not_take_it_is_told_of() {
     let (url, received) = receiver().await;
-    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let nobody = Url::parse(&format!("http://{}/", closed.local_addr().unwrap())).unwrap();
-    drop(closed);
+    let [nobody] = crate::ports::free_ports();
+    let nobody = Url::parse(&format!("http://127.0.0.1:{nobody}/")).unwrap();
     let outlook = sample(1);
     let table = [
         (url.join("/else").unwrap(), "it answered 404 Not Found"),

@@ -8,6 +8,7 @@ use rustls::pki_types::PrivateKeyDer;
 
 use super::*;
 use crate::model::host_port::HostPort;
+use crate::ports::free_ports;
 use crate::probe::sample::{Credentials, LIMIT, OpenSsl, name, serve, to};
 
 /// A handshake that begins at once.
@@ -97,7 +98,8 @@ async fn a_server_without_the_key_is_not_believed() {
 #[tokio::test]
 async fn every_address_is_tried_and_none_takes_all_the_time() {
     let (at, _asked) = serve(Credentials::new().server()).await;
-    let closed = StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let [nobody] = free_ports();
+    let closed = SocketAddr::from((Ipv4Addr::LOCALHOST, nobody));
     let silent = StdListener::bind("127.0.0.1:0").unwrap();
     let live = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), at.port());
     let peers = [closed, silent.local_addr().unwrap(), live];
@@ -106,14 +108,14 @@ async fn every_address_is_tried_and_none_takes_all_the_time() {
     let served = first_of(Protocol::Tls, &peers, &name, deadline).await.unwrap();
     assert_eq!(served.peer, live);
 
-    let soon = Instant::now() + Duration::from_millis(200);
+    let soon = Instant::now() + Duration::from_secs(1);
     let tried = first_of(Protocol::Tls, &peers[..2], &name, soon).await.unwrap_err();
     assert_eq!(tried.iter().map(|attempt| attempt.peer).collect::<Vec<_>>(), peers[..2]);
 }
 
 #[tokio::test]
 async fn nobody_there_is_an_error_with_the_address() {
-    let port = StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let [port] = free_ports();
     let error = handshake(&to(&format!("127.0.0.1:{port}")), None, LIMIT).await.unwrap_err();
     assert!(error.to_string().contains(&format!("127.0.0.1:{port}: ")), "{error}");
     assert!(error.to_string().contains("refused"), "{error}");

@@ -1,7 +1,7 @@
 //! Through the library to a real PowerDNS, and to servers that misbehave in its place.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::zone::Cloud;
 use super::*;
 use crate::challenge::dns01::conformance::{Bed, conforms, txt, value};
 use crate::model::txt::Txt;
+use crate::ports::free_ports;
 
 const APEX: &str = "example.com";
 const SCHEMA: &str = "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql";
@@ -33,7 +34,7 @@ impl PowerDns {
     async fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
         let at = home.path().display();
-        let (dns, api) = (free_port(), free_port());
+        let [dns, api] = free_ports();
         let settings = format!(
             "launch=gsqlite3\ngsqlite3-database={at}/db\nsocket-dir={at}\nsecurity-poll-suffix=\n\
              local-address=127.0.0.1\nlocal-port={dns}\napi=yes\napi-key=hush-hush\n\
@@ -103,17 +104,6 @@ impl Bed for PowerDns {
     }
 }
 
-/// One that is free for both protocols just now.
-fn free_port() -> u16 {
-    loop {
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = tcp.local_addr().unwrap().port();
-        if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
-}
-
 fn hands(url: &str, key: &str) -> Cloud {
     let credentials = Credentials::parse(&format!("url = '{url}'\nkey = '{key}'")).unwrap();
     Cloud::new("pdns", Company::find("pdns").unwrap(), &credentials).unwrap()
@@ -178,7 +168,8 @@ async fn a_server_that_hangs_and_one_that_is_away() {
     zone.patience = Duration::from_millis(300);
     let said = zone.check(APEX).await.unwrap_err().to_string();
     assert_eq!(said, "pdns cannot be reached: it was not done within 0 s");
-    let away = hands(&format!("http://127.0.0.1:{}", free_port()), "hush-hush");
+    let [nobody] = free_ports();
+    let away = hands(&format!("http://127.0.0.1:{nobody}"), "hush-hush");
     let said = away.check(APEX).await.unwrap_err().to_string();
     assert!(said.starts_with("pdns cannot be reached: no answer from http://127.0.0.1:"), "{said}");
 }

@@ -10,7 +10,8 @@ use tokio::net::{TcpListener, UdpSocket};
 use super::*;
 use crate::challenge::dns01::conformance::{conforms, txt, value};
 use crate::model::fault::Fault;
-use servers::{CLOSED, KEYLESS, Make, NARROW, OTHER_SECRET, SECRET, Server, WIDE, free_port};
+use crate::ports::free_ports;
+use servers::{CLOSED, KEYLESS, Make, NARROW, OTHER_SECRET, SECRET, Server, WIDE};
 
 fn made(text: &str) -> Result<Rfc2136, DnsError> {
     Rfc2136::new("rfc2136", &Credentials::parse(text).unwrap())
@@ -143,7 +144,8 @@ async fn many_records_take_few_messages() {
 
 #[tokio::test]
 async fn names_outside_the_zone_are_never_sent() {
-    let zone = zone((Ipv4Addr::LOCALHOST, free_port()).into());
+    let [port] = free_ports();
+    let zone = zone((Ipv4Addr::LOCALHOST, port).into());
     for owner in ["_acme-challenge.b.example", "example", "a..wide.example", &"a".repeat(300)] {
         let stray = Txt { owner: owner.to_owned(), ..txt(WIDE, "", &value(1)) };
         let error = zone.add(&[stray]).await.unwrap_err();
@@ -153,7 +155,7 @@ async fn names_outside_the_zone_are_never_sent() {
 
 #[tokio::test]
 async fn where_nothing_listens() {
-    let port = free_port();
+    let [port] = free_ports();
     let error = zone((Ipv4Addr::LOCALHOST, port).into()).check(WIDE).await.unwrap_err();
     let expected = format!("rfc2136 at 127.0.0.1:{port} cannot be reached: nothing listens there");
     assert_eq!((error.to_string(), error.fault()), (expected, Fault::Passing));
@@ -163,7 +165,8 @@ async fn where_nothing_listens() {
 type Reply = fn(&[u8]) -> Option<Vec<u8>>;
 
 async fn misbehaving(reply: Reply) -> SocketAddr {
-    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).await.unwrap();
+    let [port] = free_ports();
+    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
     let at = tcp.local_addr().unwrap();
     let udp = UdpSocket::bind(at).await.unwrap();
     tokio::spawn(async move {

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -29,15 +29,14 @@ struct Named {
 impl Named {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let [port] = crate::ports::free_ports();
         let home = folder.path().display();
         let mut config = format!(
             // For other zones it asks where nobody listens.
             "options {{ directory \"{home}\"; pid-file none; lock-file none; recursion yes; \
              forward only; forwarders {{ 127.0.0.1 port 1; }}; \
              session-keyfile \"{home}/key\"; dnssec-validation no; listen-on-v6 {{ none; }}; \
-             listen-on port {} {{ 127.0.0.1; }}; }}; controls {{ }};\n",
-            free.port(),
+             listen-on port {port} {{ 127.0.0.1; }}; }}; controls {{ }};\n"
         );
         for zone in ["a.example", "proofs.example"] {
             let line = format!("zone \"{zone}\" {{ type primary; file \"{zone}\"; }};\n");
@@ -52,7 +51,8 @@ impl Named {
         let mut named = Command::new("named");
         named.args(["-f", "-n", "1", "-c"]).arg(&file).arg("-L").arg(folder.path().join("log"));
         let process = named.spawn().expect("named of BIND 9 is needed");
-        let named = Self { process, folder, address: free, serial: 1 };
+        let named =
+            Self { process, folder, address: (Ipv4Addr::LOCALHOST, port).into(), serial: 1 };
         named.wait_for("ready.proofs.example", 1, || {}).await;
         named
     }

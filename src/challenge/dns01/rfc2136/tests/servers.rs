@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::challenge::dns01::conformance::Bed;
 use crate::dns;
+use crate::ports::free_ports;
 
 /// The secrets of the key `acme`, which each server knows, and of another.
 pub(super) const SECRET: &str = "c2VjcmV0cyBhcmUgc2FmZSB3aXRoIHRlc3RzIG9mIG91cnM=";
@@ -48,7 +49,7 @@ pub(super) struct Server {
 impl Server {
     pub(super) async fn start(make: Make) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
+        let [port] = free_ports();
         for zone in ZONES {
             let text = "$TTL 300\n@ SOA ns admin 1 60 60 60 1\n@ NS ns\nns A 127.0.0.1\n";
             fs::write(folder.path().join(zone), text).unwrap();
@@ -138,17 +139,6 @@ impl Bed for Server {
         );
         update.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
         assert!(update.wait().unwrap().success());
-    }
-}
-
-/// A port that is free by UDP and by TCP.
-pub(super) fn free_port() -> u16 {
-    loop {
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = tcp.local_addr().unwrap().port();
-        if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
     }
 }
 
