@@ -114,6 +114,40 @@ fn the_rpm_is_well_made() {
     let _ = Ran::of(said).exits(0).shows(&["acmeagent 0."]);
 }
 
+/// Not a machine of that kind, but one that runs the same scripts.
+#[test]
+fn the_rpm_starts_renewals_and_leaves_its_store() {
+    need!("cargo-generate-rpm", "ip", "unshare", "nsenter");
+    let Some(network) = Network::with(&[], "127.0.0.1") else { return };
+    let Some(machine) = Machine::boot(&network) else { return };
+    for package in [Package::rpm(), Package::newer_rpm()] {
+        package.copy_to(&machine.path("/root"));
+    }
+    let rpm = |words: &[&str]| machine.run(&[&["rpm", "--nodeps"], words].concat()).exits(0);
+    let states = || {
+        let asked = machine.run(&["systemctl", "is-active", "acmeagent.timer", "acmeagent-loop"]);
+        asked.stdout.replace('\n', " ")
+    };
+    let _ = rpm(&["-i", "/root/acmeagent.rpm"]);
+    assert_eq!(states(), "active inactive ");
+    let _ = machine.run(&["systemctl", "is-enabled", "acmeagent.timer"]).exits(0);
+    let owners = machine.sh("stat -c '%n %U:%G %a' /etc/acmeagent /var/lib/acmeagent");
+    assert_eq!(
+        owners,
+        "/etc/acmeagent root:acmeagent 750\n/var/lib/acmeagent acmeagent:acmeagent 711\n"
+    );
+    machine.sh("systemctl start acmeagent-loop");
+    let _ = rpm(&["-U", "/root/newer.rpm"]);
+    assert_eq!(states(), "inactive active ");
+    assert_eq!(machine.sh("rpm -q acmeagent").trim(), "acmeagent-99.0.0-1.x86_64");
+    machine.sh("acmeagent --home /var/lib/acmeagent issue -d a.example --ca embedded");
+    let erased = rpm(&["-e", "acmeagent"]);
+    let _ = erased.shows(&["/var/lib/acmeagent is kept", "rm -r /var/lib/acmeagent"]);
+    assert_eq!(states(), "inactive inactive ");
+    machine.sh("test -s /var/lib/acmeagent/live/a.example/privkey.pem");
+    assert!(!machine.path("/usr/bin/acmeagent").exists());
+}
+
 /// Some of each kind of what a package brings.
 const FILES: [&str; 19] = [
     "/usr/bin/acmeagent",
@@ -220,6 +254,7 @@ fn an_installation_renews_itself_and_leaves_its_store() {
     it_renews_without_capabilities(&site);
     root_deploys_for_it(&site.machine);
     it_stays_resident(&site.machine);
+    it_is_upgraded(&site.machine);
     a_failure_is_reported(&site);
     it_leaves_its_store(&site);
 }
@@ -355,6 +390,33 @@ fn it_stays_resident(machine: &Machine) {
     machine.sh("systemctl stop acmeagent-loop.service");
     let result = machine.run(&["systemctl", "show", "-P", "Result", "acmeagent-loop"]);
     assert_eq!(result.stdout, "success\n");
+}
+
+/// Which of the two ways it runs is the operator's choice, and no upgrade's.
+fn it_is_upgraded(machine: &Machine) {
+    Package::newer_deb().copy_to(&machine.path("/root"));
+    let states = || {
+        let asked = machine.run(&["systemctl", "is-active", "acmeagent.timer", "acmeagent-loop"]);
+        asked.stdout.replace('\n', " ")
+    };
+    let upgrade = || {
+        let _ = machine.run(&["dpkg", "-i", "/root/newer.deb"]).exits(0);
+        states()
+    };
+    let resident = || machine.sh("systemctl show -P MainPID acmeagent-loop");
+    machine.sh("systemctl start acmeagent.timer");
+    assert_eq!(upgrade(), "active inactive ");
+    machine.sh("systemctl stop acmeagent.timer; systemctl start acmeagent-loop");
+    let before = resident();
+    assert_eq!(upgrade(), "inactive active ", "resident for now");
+    assert_ne!(resident(), before, "it is the new program that stays");
+    machine.sh("systemctl disable --now acmeagent.timer; systemctl enable acmeagent-loop");
+    assert_eq!(upgrade(), "inactive active ", "resident for good");
+    machine.sh("systemctl disable --now acmeagent-loop");
+    assert_eq!(upgrade(), "inactive inactive ", "switched off");
+    let version = machine.sh("dpkg-query --show acmeagent");
+    assert_eq!(version, "acmeagent\t99.0.0-1\n");
+    machine.sh("systemctl enable --now acmeagent.timer");
 }
 
 fn a_failure_is_reported(site: &Site) {

@@ -14,7 +14,7 @@ use super::{Running, tools, wait_for};
 
 /// What is installed in it besides the least that Debian is.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,polkitd,libpam-systemd,sudo,nginx-light,haproxy,\
-                        postfix,openssl,procps,ca-certificates";
+                        postfix,openssl,procps,ca-certificates,rpm";
 const RELEASE: &str = "bookworm";
 
 /// A machine with a disk of its own, ended with the test.

@@ -12,6 +12,10 @@ use super::tools;
 const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "release" };
 const BUILT: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
 
+/// Quickly made.
+const DEB: [&str; 4] = ["--no-build", "--offline", "--locked", "--fast"];
+const RPM: [&str; 2] = ["--payload-compress", "none"];
+
 /// A package in a folder of its own.
 pub struct Package {
     pub file: PathBuf,
@@ -21,12 +25,22 @@ pub struct Package {
 impl Package {
     /// As `make package` makes it, but for how it is built and compressed.
     pub fn deb() -> Self {
-        let arguments = ["--no-build", "--offline", "--locked", "--fast"];
-        Self::made("deb", &arguments, "acmeagent.deb")
+        Self::made("deb", &DEB, "acmeagent.deb")
+    }
+
+    /// The same again, as of a version yet to come.
+    pub fn newer_deb() -> Self {
+        Self::made("deb", &[&DEB[..], &["--deb-version", "99.0.0-1"]].concat(), "newer.deb")
     }
 
     pub fn rpm() -> Self {
-        Self::made("generate-rpm", &["--payload-compress", "none"], "acmeagent.rpm")
+        Self::made("generate-rpm", &RPM, "acmeagent.rpm")
+    }
+
+    /// The same again, as of a version yet to come.
+    pub fn newer_rpm() -> Self {
+        let version = ["--set-metadata", "version = \"99.0.0\""];
+        Self::made("generate-rpm", &[&RPM[..], &version].concat(), "newer.rpm")
     }
 
     fn made(tool: &str, arguments: &[&str], name: &str) -> Self {
