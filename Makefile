@@ -48,7 +48,7 @@ tarball: static
 
 # As in `podman build target/image`: an image needs no other, and building one no network.
 image: static
-	mkdir -p target/image
+	mkdir -p target/image/data
 	cp $(STATIC) packaging/Containerfile target/image
 	cp -L /etc/ssl/certs/ca-certificates.crt target/image
 
