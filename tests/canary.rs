@@ -103,6 +103,9 @@ fn refused(counted: &Value) -> u64 {
     ["unknown_ca", "decrypt_error"].iter().filter_map(|alert| alerts[alert].as_u64()).sum()
 }
 
+/// A machine that stands still for a moment makes no certificate slow.
+const ANY_LATENCY: &str = "latency = \"60s\"\n";
+
 /// The orders of one agent.
 const TO_THE_SECOND: [&str; 6] = ["issue", "-d", NAME, "--ca", "second", "--agree-tos"];
 
@@ -112,7 +115,7 @@ fn a_certificate_that_two_of_a_hundred_refuse_goes_back_at_five_percent() {
     // The chance to see fewer than two refusals in a thousand is one in ten million.
     // However slow this machine is, the share stays until enough of them came.
     let wave = "[[rollout.wave]]\ntargets = [TARGET]\npercent = 5\nsoak = \"60s\"\n";
-    let site = Site::new(&format!("\n[verify]\nsample = 1000\n{}", wave.repeat(4)));
+    let site = Site::new(&format!("\n[verify]\n{ANY_LATENCY}sample = 1000\n{}", wave.repeat(4)));
     let clients = site.clients(2);
     patiently("clients to come", || clients.seen().completed > 3000);
     let before = clients.seen();
@@ -176,7 +179,7 @@ fn a_certificate_that_two_of_a_hundred_refuse_goes_back_at_five_percent() {
 #[test]
 fn a_certificate_that_nobody_refuses_is_promoted_step_by_step() {
     need!("curl", "faketime");
-    let site = Site::new("\n[verify]\nsample = 100\n");
+    let site = Site::new(&format!("\n[verify]\n{ANY_LATENCY}sample = 30\n"));
     let clients = site.clients(0);
     patiently("clients to come", || clients.seen().completed > 100);
     let began = Instant::now();
@@ -219,6 +222,7 @@ fn a_certificate_that_nobody_refuses_is_promoted_step_by_step() {
 /// Long enough for several runs, and judged by few.
 const SLOW: &str = r#"
 [verify]
+latency = "60s"
 sample = 100
 [[rollout.wave]]
 percent = 5
@@ -299,7 +303,7 @@ fn two_certificates_of_one_server_at_once() {
     let folders = NAMES.map(|name| agent.path(&format!("live/{name}")));
     let server = RustlsServer::start(agent.path("server.sock"), folders.to_vec());
     for name in NAMES {
-        serve_by(&agent, name, &server, "\n[verify]\nsample = 50\n");
+        serve_by(&agent, name, &server, &format!("\n[verify]\n{ANY_LATENCY}sample = 20\n"));
     }
     let root = roots(&agent.path("embedded-ca/root-1.pem"));
     let clients = NAMES.map(|name| {
@@ -332,7 +336,7 @@ fn two_certificates_of_one_server_at_once() {
         );
         assert_eq!((all.refused, all.failed), (0, 0), "{name}");
         assert_eq!(all.completed, count(&old, "completed") + count(&new, "completed"), "{name}");
-        assert!(count(&new, "completed") >= 100, "{name}");
+        assert!(count(&new, "completed") >= 40, "{name}");
         assert_eq!(
             server.holds(name)["fingerprint"],
             agent.json(&["status", name]).1["certificates"][0]["fingerprint_sha256"]
@@ -344,7 +348,7 @@ fn two_certificates_of_one_server_at_once() {
 #[test]
 fn an_agent_killed_in_mid_canary() {
     need!("curl");
-    let site = Site::new("\n[verify]\nsample = 100\n");
+    let site = Site::new(&format!("\n[verify]\n{ANY_LATENCY}sample = 30\n"));
     for (issue, share) in
         [(TO_THE_SECOND, 5), (["issue", "-d", NAME, "--ca", "first", "--agree-tos"], 50)]
     {

@@ -195,12 +195,12 @@ fn servers_that_say_nothing_are_waited_for_only_so_long() {
     let began = Instant::now();
     let mute = "name server ns2.mute.example (203.0.113.2) of mute.example: no answer";
     patients.finds("www", &[&["WARNING | mute", mute], &["OK | reachability", HERE]]);
-    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
     drop(resolver);
     let began = Instant::now();
     patients
         .finds("many", &[&["WARNING | dns", "w7.mute.example cannot be looked up", "resolv.conf"]]);
-    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }
 
 #[test]

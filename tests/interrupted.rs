@@ -1,7 +1,6 @@
 //! Runs that are cut off or asked to stop, and what comes after them.
 
 use std::fs;
-use std::process::Command;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -42,12 +41,14 @@ fn asked_to_stop_it_begins_nothing_more() {
     for name in ["a.example", "b.example"] {
         let _ = agent.run(&["issue", "-d", name]).exits(0);
     }
-    let began = agent.path("began");
-    script(&agent.path("hooks/pre/slow"), &format!("touch {}\nsleep 1", began.display()));
+    let (began, told) = (agent.path("began"), agent.path("told"));
+    let words = "touch began\nuntil [ -e told ]; do sleep 0.01; done";
+    let words = format!("cd {}\n{words}\nsleep 1", agent.home().display());
+    script(&agent.path("hooks/pre/slow"), &words);
     let mut run = agent.spawn(&["renew", "--force", "--jobs", "1"]);
     wait_for("the pre hook", || began.exists());
-    let pid = run.0.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    run.signal(Signal::SIGINT);
+    fs::write(&told, "").unwrap();
     assert_eq!(run.0.wait().unwrap().code(), Some(3));
     assert_eq!(agent.issued(), 2);
     for name in ["a.example", "b.example"] {

@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use nix::sys::signal::{Signal, kill};
@@ -76,7 +77,9 @@ fn given(socket: &TcpListener, name: &str, command: &Command) -> Command {
 fn low_socket() -> TcpListener {
     let from = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
     assert_eq!(from.trim(), "1024", "what is tried here needs no privilege on this machine");
-    static NEXT: AtomicU16 = AtomicU16::new(600);
+    // Another test process begins elsewhere.
+    static NEXT: LazyLock<AtomicU16> =
+        LazyLock::new(|| AtomicU16::new(600 + u16::try_from(std::process::id() % 300).unwrap()));
     let ports = std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed));
     let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok();
     ports.take_while(|port| *port < 1024).find_map(bind).expect("some port is free")

@@ -437,7 +437,8 @@ fn an_upgrade_passes_and_carries_bytes_both_ways() {
     let began = Instant::now();
     serve.process.signal(Signal::SIGTERM);
     serve.process.ends().exits(0);
-    assert!(began.elapsed() < Duration::from_secs(5));
+    // Less than what is under way is given to end.
+    assert!(began.elapsed() < Duration::from_secs(9));
 }
 
 #[test]
@@ -550,7 +551,7 @@ fn a_flood_of_slow_visitors_hinders_nobody() {
         slow.len(),
         serve.memory()
     );
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(began.elapsed() < DEADLINE);
 }
 
 /// A CA that looks elsewhere than at the `serve`, where its question is heard and not answered: an

@@ -29,23 +29,23 @@ fn goes_back(timeout: &str, evil: &str, says: &[&str], within: Duration) {
 
 #[test]
 fn hook_that_fails() {
-    goes_back("2s", "echo no >&2; exit 1", &["ended with exit code 1", "it printed: no"], QUICK);
+    goes_back("30s", "echo no >&2; exit 1", &["ended with exit code 1", "it printed: no"], QUICK);
 }
 
 #[test]
 fn hook_that_is_killed() {
-    goes_back("2s", "kill -9 $$", &["was killed by SIGKILL"], QUICK);
+    goes_back("30s", "kill -9 $$", &["was killed by SIGKILL"], QUICK);
 }
 
 #[test]
 fn hook_that_hangs() {
-    goes_back("2s", "sleep 1000", &["took longer than 2 s"], QUICK);
+    goes_back("5s", "sleep 1000", &["took longer than 5 s"], QUICK);
 }
 
 #[test]
 fn hook_that_hangs_and_ignores_being_asked() {
     let evil = "trap '' TERM; while :; do sleep 1 || :; done";
-    goes_back("2s", evil, &["took longer than 2 s"], Duration::from_secs(40));
+    goes_back("5s", evil, &["took longer than 5 s"], Duration::from_secs(40));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn hook_that_forks_twice() {
 fn hook_that_cannot_be_started() {
     need!("nginx", "openssl");
     for (is_there, says) in [(false, "does not exist"), (true, "may not be executed")] {
-        let hooked = Hooked::new("2s");
+        let hooked = Hooked::new("30s");
         let hook = hooked.site.agent.path("hook");
         match is_there {
             true => fs::set_permissions(hook, fs::Permissions::from_mode(0o600)).unwrap(),

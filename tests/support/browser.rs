@@ -126,7 +126,7 @@ pub fn address(file: &Path) -> String {
 fn post(address: &str, body: &Value) -> Value {
     let curl: PathBuf = tools::find("curl").unwrap();
     let mut curl = Command::new(curl);
-    curl.args(["-s", "--max-time", "30", "-H", "Content-Type: application/json"]);
+    curl.args(["-s", "--max-time", "120", "-H", "Content-Type: application/json"]);
     curl.args(["--data-binary", "@-", address]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut curl = curl.spawn().unwrap();
     curl.stdin.take().unwrap().write_all(body.to_string().as_bytes()).unwrap();

@@ -41,8 +41,11 @@ impl Receiver {
         let (list, code) = (Arc::clone(&told), Arc::clone(&status));
         thread::spawn(move || {
             for stream in listener.incoming() {
-                if let Some(one) = answer(stream.unwrap(), code.load(Ordering::SeqCst)) {
+                let mut stream = stream.unwrap();
+                if let Some(one) = read(&stream) {
+                    // Before whoever told it knows that it arrived.
                     list.lock().unwrap().push(one);
+                    answer(&mut stream, code.load(Ordering::SeqCst));
                 }
             }
         });
@@ -60,8 +63,8 @@ impl Receiver {
     }
 }
 
-fn answer(mut stream: TcpStream, status: u16) -> Option<Told> {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
+fn read(stream: &TcpStream) -> Option<Told> {
+    let mut reader = BufReader::new(stream);
     let mut text = String::new();
     reader.read_line(&mut text).ok()?;
     let line = text.rsplit_once(" HTTP/")?.0.to_owned();
@@ -75,7 +78,11 @@ fn answer(mut stream: TcpStream, status: u16) -> Option<Told> {
     let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-    stream.write_all(answer.as_bytes()).ok()?;
     Some(Told { line, headers, body: String::from_utf8(body).unwrap() })
+}
+
+fn answer(stream: &mut TcpStream, status: u16) {
+    let text = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    // Whoever told it may have gone.
+    let _ = stream.write_all(text.as_bytes());
 }

@@ -127,7 +127,7 @@ impl Server {
         let socket = self.folder.path().join("socket");
         let mut target =
             Rustls::new("rustls:test".to_owned(), Settings { socket, certificate: None });
-        target.socket.deadline = Duration::from_millis(500);
+        target.socket.deadline = Duration::from_secs(2);
         target
     }
 
