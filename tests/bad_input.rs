@@ -298,7 +298,12 @@ fn no_home_at_all_and_one_that_cannot_be_written() {
     let args = [&["--home", home.to_str().unwrap()], &issue[..]].concat();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).unwrap();
     let ran = as_nobody(folder.path(), &args).exits(10);
-    let _ = ran.says(&["cannot make directory", home.to_str().unwrap(), "ermission denied"]);
+    let _ = ran.says(&[
+        "cannot make directory",
+        home.to_str().unwrap(),
+        "ermission denied",
+        "run this as root",
+    ]);
     assert!(!home.exists());
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
 }

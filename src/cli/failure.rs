@@ -256,6 +256,11 @@ fn hint_of_store(error: &StoreError) -> Option<String> {
             "what is live stays; do not restart servers before the file system of {} is repaired",
             error.path.display()
         )),
+        StoreError::Disk(error) if error.is_denied() => Some(
+            "run this as root or as the user who owns the store; in a container, its volume must \
+             belong to the container's user"
+                .to_owned(),
+        ),
         _ => None,
     }
 }
